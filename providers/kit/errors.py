@@ -1,0 +1,81 @@
+"""The one error type of the whole project, for everyone who reads or raises one.
+
+DrydockError
+ ├── Permanent        the same call will fail again: something has to be changed first
+ ├── Temporary        worth trying again, after `retry_after_s` if the system said so
+ │    └── SessionLost   as Temporary, with a new session
+ └── Authentication   never tried again: a repeated wrong password locks directory accounts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from providers.kit.secrets import redact
+
+
+class DrydockError(Exception):
+    """What failed, on which object, what to do.
+
+    Args:
+        what: what went wrong, without a full stop.
+        on: the object, in the words of its system, for example ``host esx07.example.com``.
+        remedy: what the user can do, an imperative sentence.
+        items: reason per part, where one object has many (hosts, layers).
+    """
+
+    def __init__(self, what: str, *, on: str, remedy: str, items: Mapping[str, str] | None = None) -> None:
+        self.what = redact(what)
+        self.on = redact(on)
+        self.remedy = redact(remedy)
+        self.items = {redact(name): redact(reason) for name, reason in (items or {}).items()}
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        line = f"{self.on}: {self.what}"
+        if not self.items:
+            return f"{line}. {self.remedy}" if self.remedy else line
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.items.items())
+        return f"{line}{reasons}\n{self.remedy}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), dict(self.__dict__)))
+
+
+class Permanent(DrydockError):
+    """The same call will fail again: something has to be changed first."""
+
+
+class Temporary(DrydockError):
+    """Worth trying again.
+
+    Args:
+        retry_after_s: seconds to wait, where the system named them.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        on: str,
+        remedy: str,
+        items: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(what, on=on, remedy=remedy, items=items)
+
+
+class SessionLost(Temporary):
+    """The session ended on the server's side; the next try logs in again."""
+
+
+class Authentication(DrydockError):
+    """The login was refused. Never retried: repeated logins lock directory accounts."""
+
+
+def _rebuild(kind: type[DrydockError], fields: dict[str, object]) -> DrydockError:
+    error = kind.__new__(kind)
+    error.__dict__.update(fields)
+    Exception.__init__(error, str(error))
+    return error

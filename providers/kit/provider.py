@@ -1,0 +1,412 @@
+"""The base of every dynamic provider: turns observe, apply and remove of one thing into Pulumi's contract.
+
+What Pulumi really does with a dynamic provider is written down in ``facts/pulumi.md``; each line here that
+looks strange answers one of its traps, so that no provider has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+import pulumi
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.runtime.rpc import UNKNOWN
+
+from providers.kit.difference import Change, compare, plain, summary
+from providers.kit.errors import DrydockError, Permanent, SessionLost, Temporary
+from providers.kit.model import BadInputs, Inputs, Memory, State, holds, parse
+from providers.kit.retry import RetryPolicy, with_retries
+from providers.kit.secrets import HIDDEN, Secret, Settings, UnknownSecret, fingerprint, redact
+from providers.kit.sessions import SESSIONS, Closable
+
+PROVIDER_KEY = "__provider"
+MEMORY = "memory"
+SECRETS = "secrets"
+
+I = TypeVar("I", bound=Inputs)  # noqa: E741
+S = TypeVar("S", bound=State)
+C = TypeVar("C", bound=Closable)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Call(Generic[C, S]):
+    """What one operation may use.
+
+    Args:
+        client: the session with the system.
+        settings: the stack's config and the environment.
+        key: makes this resource's fingerprints.
+        before: what was there before our first change.
+        removing: whether the operation is a delete.
+    """
+
+    client: C
+    settings: Settings
+    key: str
+    before: S | None = None
+
+    def secret(self, name: str) -> Secret:
+        """A secret of the stack, by its name."""
+        return self.settings.secret(name)
+
+    def seal(self, value: str) -> str:
+        """How a secret value that was observed is written into state."""
+        return fingerprint(self.key, value)
+
+    def say(self, text: str) -> None:
+        """Shows at the terminal, while it happens, what is being done."""
+        pulumi.log.info(redact(text), ephemeral=True)
+
+
+class Failed(Exception):
+    """Ends an operation after its error has been shown: the line is in front, this says only that it ended."""
+
+
+class Provider(ResourceProvider, Generic[I, S, C]):
+    """One thing of one system.
+
+    A subclass lives in an importable module and is named there for good: state refers to it by that name.
+
+    Class attributes:
+        kind: how errors call it, ``esxi.FirewallRuleset``.
+        inputs, state: its two models.
+        replace_on: arguments whose change needs a replacement.
+        without_calls: arguments that change nothing on the system by themselves (used on delete, or on create).
+        always_there: the thing can be set but neither made nor removed (a host's ruleset).
+        retries: how `Temporary` errors are tried again.
+    """
+
+    serialize_as_secret_always = False
+
+    kind: ClassVar[str]
+    inputs: type[I]
+    state: type[S]
+    replace_on: ClassVar[frozenset[str]] = frozenset()
+    without_calls: ClassVar[frozenset[str]] = frozenset({"adopt"})
+    always_there: ClassVar[bool] = False
+    retries: ClassVar[RetryPolicy] = RetryPolicy()
+
+    # What a provider fills in
+
+    def endpoint(self, settings: Settings, desired: I) -> Hashable:
+        """Which system the thing lives on; calls with the same endpoint share a session."""
+        raise NotImplementedError
+
+    def connect(self, settings: Settings, desired: I) -> C:
+        """A new session with it, logged in."""
+        raise NotImplementedError
+
+    def describe(self, desired: I) -> str:
+        """How errors and progress name it, ``esxi.FirewallRuleset 'vSPC'``."""
+        raise NotImplementedError
+
+    def identify(self, desired: I, state: S) -> str:
+        """The id in Pulumi's state: the real system's, or a stable name where that one changes."""
+        raise NotImplementedError
+
+    def observe(self, call: Call[C, S], desired: I) -> S | None:
+        """What is really there, `None` when it is gone. Changes nothing."""
+        raise NotImplementedError
+
+    def apply(self, call: Call[C, S], desired: I, there: S | None) -> Mapping[str, str] | None:
+        """Makes it so, doing only what is missing. May return what could not be done, by part, with the reason."""
+        raise NotImplementedError
+
+    def remove(self, call: Call[C, S], desired: I, there: S) -> Mapping[str, str] | None:
+        """Takes it away, or puts back `call.before`. What is left undone is returned as by `apply`."""
+        raise NotImplementedError
+
+    def ours(self, call: Call[C, S], desired: I, there: S) -> bool:
+        """Whether what exists was made by this stack, so that it is taken over without `adopt`."""
+        return False
+
+    def expected(self, desired: I, there: S) -> Mapping[str, Any]:
+        """What the state should say, by field; the default is the user's own arguments that the state knows."""
+        return {name: getattr(desired, name) for name in desired.model_fields_set if name in self.state.model_fields}
+
+    def secret_values(self, settings: Settings, desired: I) -> Mapping[str, Secret]:
+        """The secrets that the inputs name, by path, looked up. Raises `UnknownSecret`."""
+        return {}
+
+    def remember(self, kept: S | None, seen: S | None) -> S | None:
+        """What was there before us: the first observation counts, unless a provider knows better."""
+        return kept if kept is not None else seen
+
+    def verify(self, settings: Settings, desired: I) -> list[tuple[str, str]]:
+        """Problems that need more than the model to see, as (property, reason); called where all inputs are known."""
+        return []
+
+    def incomplete(self, desired: I, failed: Mapping[str, str]) -> DrydockError:
+        """The user's error for parts that could not be done."""
+        return Permanent(
+            f"{len(failed)} part(s) were not changed",
+            on=self.describe(desired),
+            remedy="The others are done. Mend these, then run `pulumi up` again: it changes only them.",
+            items=failed,
+        )
+
+    # Pulumi's contract
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._settings = Settings(config=req.config.get)
+
+    @property
+    def settings(self) -> Settings:
+        found: Settings | None = self.__dict__.get("_settings")
+        return found if found is not None else Settings()
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        given = _arguments(news)
+        with self._told():
+            try:
+                desired = parse(self.inputs, given, UNKNOWN)
+                problems = [] if holds(given, UNKNOWN) else self._problems(desired)
+            except BadInputs as error:
+                problems = error.problems
+        failures = [CheckFailure(name, f"{self.kind}: {name or 'arguments'}: {reason}") for name, reason in problems]
+        return CheckResult(given, failures)
+
+    def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        with self._told():
+            given = _arguments(news)
+            changes = self.changes(olds, given)
+            replaces = sorted({change.path.split(".")[0] for change in changes} & self.replace_on)
+            if changes and not holds(given, UNKNOWN):
+                pulumi.log.info(f"{self.describe(self._parse(given))}: {summary(changes)}")
+            return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=True)
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        with self._told():
+            given = _arguments(props)
+            desired = self._parse(given)
+            state, memory = self._settle(desired, given, Memory.new(), creating=True)
+            return CreateResult(self.identify(desired, state), _outputs(state, memory))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        with self._told():
+            memory, desired = self._last(props)
+            state = self._try(desired, memory, lambda call: self.observe(call, desired))
+            if state is None:
+                return ReadResult(None, {})  # outs=None crashes the SDK
+            return ReadResult(id_, _outputs(state, memory), inputs=dict(memory.applied))
+
+    def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        with self._told():
+            given = _arguments(news)
+            desired = self._parse(given)
+            memory = Memory.of(olds)
+            touched = {change.path.split(".")[0] for change in self.changes(olds, given)}
+            if touched and touched <= self.without_calls:
+                return UpdateResult(_outputs(self.state.model_validate(olds), memory.having(applied=given)))
+            state, memory = self._settle(desired, given, memory, creating=False)
+            return UpdateResult(_outputs(state, memory))
+
+    def delete(self, id_: str, props: dict[str, Any]) -> None:
+        with self._told():
+            memory, desired = self._last(props)
+
+            def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
+                there = self.observe(call, desired)
+                return None if there is None else self.remove(call, desired, there)
+
+            failed = self._try(desired, memory, attempt)
+            if failed:
+                raise self.incomplete(desired, failed)
+
+    def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
+        """What an update would change: three ways, of the wanted, the last applied and the observed."""
+        memory = Memory.of(olds)
+        if holds(given, UNKNOWN):
+            return list(self._known_later(given, memory))
+        desired = self._parse(given)
+        there = self.state.model_validate(olds)
+        found = list(compare(plain(self._expected(desired, there, memory)), plain(there)))
+        found += self._unseen(desired, memory)
+        found += self._changed_secrets(desired, there, memory)
+        if memory.failed:
+            found.append(Change("unfinished", "work that the last run left", "done"))
+        return found
+
+    # How it is done
+
+    def _known_later(self, given: Mapping[str, Any], memory: Memory) -> Iterator[Change]:
+        """In a preview with unknown inputs only these, and what the program itself changed, can be told."""
+        for name in sorted(given.keys() | memory.applied.keys()):
+            then, now = memory.applied.get(name), given.get(name)
+            if holds(now, UNKNOWN):
+                yield self._change(name, then, "(known later)")
+            elif then != now:
+                yield self._change(name, then, now)
+
+    def _expected(self, desired: I, there: S, memory: Memory) -> Mapping[str, Any]:
+        expected = dict(self.expected(desired, there))
+        # An argument taken out of the program means its default again, which is a change as well.
+        for name in memory.applied.keys() - desired.model_fields_set:
+            if name in self.state.model_fields and name in self.inputs.model_fields and name not in expected:
+                expected[name] = self.inputs.model_fields[name].get_default(call_default_factory=True)
+        return expected
+
+    def _unseen(self, desired: I, memory: Memory) -> Iterator[Change]:
+        """Arguments that no observation shows are compared with what was applied last."""
+        if not memory.applied:
+            return
+        applied = self._applied(memory)
+        for name in self.inputs.model_fields:
+            then, now = plain(getattr(applied, name)), plain(getattr(desired, name))
+            if name not in self.state.model_fields and then != now:
+                yield self._change(name, then, now)
+
+    def _change(self, name: str, then: Any, now: Any) -> Change:
+        hidden = name in self.inputs.secret_fields
+        return Change(name, HIDDEN if hidden else then, HIDDEN if hidden else now)
+
+    def _changed_secrets(self, desired: I, there: S, memory: Memory) -> list[Change]:
+        observed: Mapping[str, str] | None = getattr(there, SECRETS, None)
+        known = memory.fingerprints if observed is None else observed
+        wanted = self._fingerprints(desired, memory)
+        return [Change(path, HIDDEN, HIDDEN) for path in sorted(wanted) if wanted[path] != known.get(path)]
+
+    def _fingerprints(self, desired: I, memory: Memory) -> dict[str, str]:
+        values = self.secret_values(self.settings, desired)
+        return {path: fingerprint(memory.key, value.reveal()) for path, value in values.items()}
+
+    def _problems(self, desired: I) -> list[tuple[str, str]]:
+        try:
+            self.secret_values(self.settings, desired)
+        except UnknownSecret as error:
+            return [(SECRETS, str(error))]
+        return list(self.verify(self.settings, desired))
+
+    def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, *, creating: bool) -> tuple[S, Memory]:
+        """Applies and observes; what got done before an error is kept in state, so that the next run finishes it."""
+        first: list[S | None] = []
+
+        def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
+            there = self.observe(call, desired)
+            if not first:
+                if creating and there is not None and not self.always_there:
+                    self._take_over(call, desired, there)
+                first.append(there)
+            return self.apply(call, desired, there)
+
+        failed: Mapping[str, str] | None = None
+        error: DrydockError | None = None
+        try:
+            failed = self._try(desired, memory, attempt)
+        except DrydockError as raised:
+            error = raised
+        if error is not None and not first:
+            raise error
+        state = self._state_after(desired, memory, error)
+        if error is not None and (state is None or state == first[0]):
+            raise error  # nothing was changed, so there is nothing to keep
+        if state is None:
+            raise Permanent("was made, but is not there", on=self.describe(desired), remedy="Run `pulumi up` again.")
+        return state, self._remembered(desired, given, memory, first[0], failed, error)
+
+    def _state_after(self, desired: I, memory: Memory, error: DrydockError | None) -> S | None:
+        try:
+            return self._try(desired, memory, lambda call: self.observe(call, desired))
+        except DrydockError:
+            if error is not None:
+                raise error from None
+            raise
+
+    def _remembered(
+        self,
+        desired: I,
+        given: Mapping[str, Any],
+        memory: Memory,
+        first: S | None,
+        failed: Mapping[str, str] | None,
+        error: DrydockError | None,
+    ) -> Memory:
+        before = self.remember(self.state.model_validate(memory.before) if memory.before else None, first)
+        if failed:
+            error = self.incomplete(desired, failed)
+        return memory.having(
+            applied=dict(given),
+            before=None if before is None else plain(before),
+            failed={} if error is None else {"message": str(error)},
+            fingerprints=self._fingerprints(desired, memory),
+        )
+
+    def _take_over(self, call: Call[C, S], desired: I, there: S) -> None:
+        if getattr(desired, "adopt", False) or self.ours(call, desired, there):
+            return
+        raise Permanent(
+            "exists already and was not made by this stack",
+            on=self.describe(desired),
+            remedy="Choose another name, or set `adopt=True` to take it over.",
+        )
+
+    def _try(self, desired: I, memory: Memory, work: Callable[[Call[C, S]], R]) -> R:
+        """Runs work on the shared session, again after temporary errors, with a new session where it was lost."""
+        settings = self.settings
+        endpoint = (type(self).kind.split(".")[0], self.endpoint(settings, desired))
+        before = self.state.model_validate(memory.before) if memory.before else None
+
+        def once() -> R:
+            with SESSIONS.lend(endpoint, lambda: self.connect(settings, desired)) as client:
+                try:
+                    return work(Call(client, settings, memory.key, before))
+                except SessionLost:
+                    SESSIONS.drop(endpoint)
+                    raise
+
+        def waiting(error: Temporary, pause_s: float) -> None:
+            pulumi.log.info(f"{error.on}: {error.what}; trying again in {pause_s:.0f} s", ephemeral=True)
+
+        return with_retries(once, self.retries, on_retry=waiting)
+
+    def _last(self, outputs: Mapping[str, Any]) -> tuple[Memory, I]:
+        memory = Memory.of(outputs)
+        return memory, self._applied(memory)
+
+    def _applied(self, memory: Memory) -> I:
+        """The inputs of the last run; arguments that an earlier version of ours had are left out."""
+        return self._parse({name: value for name, value in memory.applied.items() if name in self.inputs.model_fields})
+
+    def _parse(self, given: Mapping[str, Any]) -> I:
+        try:
+            return parse(self.inputs, given)
+        except BadInputs as error:
+            raise Permanent(str(error), on=self.kind, remedy="Correct the arguments.") from None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The user's one line comes before anything that gRPC or the SDK make of the exception."""
+        try:
+            yield
+        except DrydockError as error:
+            self._tell(error)
+        except UnknownSecret as error:
+            self._tell(Permanent(str(error), on=self.kind, remedy=""))
+        except Exception as error:
+            text = redact(f"{type(error).__name__}: {error}")
+            self._tell(Permanent(f"unexpected {text}", on=self.kind, remedy="This is our mistake: please report it."))
+
+    def _tell(self, error: DrydockError) -> NoReturn:
+        pulumi.log.error(str(error))
+        raise Failed("nothing more was done here; the reason stands in the line above") from None
+
+
+def _arguments(props: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in props.items() if name != PROVIDER_KEY and value is not None}
+
+
+def _outputs(state: State, memory: Memory) -> dict[str, Any]:
+    return {**plain(state), MEMORY: plain(memory)}

@@ -1,0 +1,47 @@
+"""The base of every dynamic resource: declares its outputs, hides its memory, ends the run when work is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from providers.kit.provider import MEMORY, Provider
+
+
+class KitResource(Resource):
+    """A resource of one of our providers.
+
+    Args:
+        provider: an instance of its provider class, without any state of its own.
+        name: Pulumi's name of the resource.
+        arguments: what the user set; `None` means not set.
+        opts: Pulumi's resource options.
+
+    Outputs:
+        memory: what the kit remembers; secret, so always encrypted in state.
+    """
+
+    memory: pulumi.Output[Mapping[str, Any]]
+
+    def __init__(
+        self,
+        provider: Provider[Any, Any, Any],
+        name: str,
+        arguments: Mapping[str, Any],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        outputs = dict.fromkeys([*provider.state.model_fields, MEMORY])
+        given = {key: value for key, value in arguments.items() if value is not None}
+        hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY])
+        super().__init__(provider, name, {**outputs, **given}, pulumi.ResourceOptions.merge(hidden, opts))
+        self.memory.apply(end_run_when_unfinished)
+
+
+def end_run_when_unfinished(memory: Mapping[str, Any] | None) -> None:
+    """A partial success returns normally (raising would forget it), so the run is ended here: exit code and line."""
+    failed = (memory or {}).get("failed") or {}
+    if failed and not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError(failed["message"])
