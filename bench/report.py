@@ -50,7 +50,8 @@ class Report:
     def as_text(self) -> str:
         rows = [f"  {row['name']!s:44} {row['median_s']!s:>9} s   {row['runs_s']}" for row in self.rows]
         bars = [
-            f"  {'ok  ' if bar.ok else 'FAIL'} {bar.name:46} {bar.value!s:>9}   at most {bar.limit}" for bar in self.bars
+            f"  {'ok  ' if bar.ok else 'FAIL'} {bar.name:46} {bar.value!s:>9}   at most {bar.limit}"
+            for bar in self.bars
         ]
         return "\n".join([self.bench, *rows, "bars", *bars])
 

@@ -226,9 +226,9 @@ class _Document:
             return self._interpolated(node, variables)
         loader = yaml.SafeLoader("")
         try:
-            return loader.construct_object(node)  # type: ignore[no-untyped-call]
+            return loader.construct_object(node)
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
 
     def _interpolated(self, node: yaml.Node, variables: Mapping[str, str]) -> str:
         try:

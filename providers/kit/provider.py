@@ -395,7 +395,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             self._tell(error)
         except UnknownSecret as error:
             self._tell(Permanent(str(error), on=self.kind, remedy=""))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001: whatever it is, the user sees one line and no secret
             text = redact(f"{type(error).__name__}: {error}")
             self._tell(Permanent(f"unexpected {text}", on=self.kind, remedy="This is our mistake: please report it."))
 

@@ -1,0 +1,43 @@
+"""What tests share: one lab for the whole run, its parts real, its passwords known markers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.passwords import NAMES
+from lab.supervisor import Lab
+from ops.toolchain import pulumi_environment
+
+MEMORY_DISK = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session")
+def marker_passwords() -> dict[str, str]:
+    """Passwords that stand in no text by chance, with signs that every encoding writes differently."""
+    return {name: f'mk{number}"Zü+/% {name}~Q7' for number, name in enumerate(NAMES)}
+
+
+@pytest.fixture(scope="session")
+def lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
+    """A whole lab; its state in memory where that is possible, since the disk is what makes engines slow."""
+    parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
+    state = Path(tempfile.mkdtemp(prefix="drydock-", dir=parent))
+    one = Lab(state, marker_passwords)
+    try:
+        one.up()
+        yield one
+    finally:
+        one.down()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pulumi_on_path() -> None:
+    """The Automation API asks for `pulumi` in this process's own environment."""
+    os.environ.update(pulumi_environment())

@@ -1,0 +1,101 @@
+"""A site under Drydock: the whole program on the real engine against the lab, driven as a user drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.supervisor import Lab
+
+ROOT = Path(__file__).parents[2]
+COMMAND_LIMIT_S = 300
+LEFT_OUT = (".git", ".venv", ".lab", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis")
+
+
+@dataclass
+class Site:
+    """One stack of the program.
+
+    Args:
+        project: a copy of the program's folder.
+        environment: what `lab env` prints.
+    """
+
+    project: Path
+    environment: Mapping[str, str]
+    said: list[str] = field(default_factory=list)
+
+    def pulumi(self, *arguments: str, expect: int = 0, **more: str) -> str:
+        """Runs one command as a user would; all that it prints is kept in `said`."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"],
+            cwd=self.project,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+        )
+        output = done.stdout + done.stderr
+        self.said.append(output)
+        assert done.returncode == expect, f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{output}"
+        return output
+
+    def up(self, *options: str, expect: int = 0, **more: str) -> str:
+        return self.pulumi("up", "--yes", "--skip-preview", "--stack=lab", *options, expect=expect, **more)
+
+    def preview(self, expect: int = 0) -> str:
+        return self.pulumi("preview", "--stack=lab", expect=expect)
+
+    def destroy(self) -> str:
+        return self.pulumi("destroy", "--yes", "--skip-preview", "--stack=lab")
+
+    def drift(self) -> str:
+        """What a refresh would find; the exit code says that there is something."""
+        return self.pulumi("refresh", "--preview-only", "--diff", "--expect-no-changes", "--stack=lab", expect=7)
+
+    def is_clean(self) -> bool:
+        self.pulumi("refresh", "--preview-only", "--expect-no-changes", "--stack=lab")
+        return True
+
+    def outputs(self) -> dict[str, Any]:
+        found = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--stack=lab"],
+            cwd=self.project,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=True,
+        )
+        return dict(json.loads(found.stdout))
+
+    def settings(self, **changes: Any) -> None:
+        """Writes values into the stack's file, `app__page=1` for app.page; JSON as `pulumi config` takes it."""
+        for name, value in changes.items():
+            key = name.replace("__", ".")
+            text = value if isinstance(value, str) else json.dumps(value)
+            self.pulumi("config", "set", "--path", f"drydock:{key}", text, "--stack=lab")
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A fresh stack `lab` of a copy of the program, in a folder with a space in its name; destroyed at the end."""
+    base = tmp_path_factory.mktemp("a site")
+    project = base / "dry dock"
+    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    backend = base / "backend"
+    backend.mkdir()
+    environment = {**os.environ, **lab.environment(), "PULUMI_BACKEND_URL": backend.as_uri()}
+    one = Site(project, environment)
+    one.pulumi("stack", "init", "lab")
+    yield one
+    one.destroy()
