@@ -89,7 +89,7 @@ class _Place:
     def _ask(setting: str, name: str | None, function: Any, **arguments: str) -> Any:
         try:
             return function(name=name, **arguments)
-        except Exception as error:  # noqa: BLE001: the SDK raises a bare Exception for a refused invoke
+        except Exception as error:  # noqa: BLE001 - the SDK raises a bare Exception for a refused invoke
             reason = " ".join(str(error).split()).split("invoke of vsphere:index/", 1)[-1]
             raise pulumi.RunError(
                 f"setting vm.{setting}: '{name}' could not be read from the vCenter: {reason}. "

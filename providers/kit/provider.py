@@ -234,7 +234,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         desired = self._parse(given)
         there = self.state.model_validate(olds)
         found = list(compare(plain(self._expected(desired, there, memory)), plain(there)))
-        found += self._unseen(desired, memory)
+        told = {change.path.rpartition(".")[2] for change in found}
+        found += [change for change in self._unseen(desired, memory) if change.path not in told]
         found += self._changed_secrets(desired, there, memory)
         if memory.failed:
             found.append(Change("unfinished", "work that the last run left", "done"))
@@ -395,7 +396,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             self._tell(error)
         except UnknownSecret as error:
             self._tell(Permanent(str(error), on=self.kind, remedy=""))
-        except Exception as error:  # noqa: BLE001: whatever it is, the user sees one line and no secret
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user sees one line and no secret
             text = redact(f"{type(error).__name__}: {error}")
             self._tell(Permanent(f"unexpected {text}", on=self.kind, remedy="This is our mistake: please report it."))
 

@@ -77,6 +77,19 @@ class Site:
         )
         return dict(json.loads(found.stdout))
 
+    def secret(self, name: str, value: str) -> None:
+        """Sets a secret of the stack, its value on standard input as our README tells."""
+        subprocess.run(
+            ["pulumi", "config", "set", "--secret", name, "--stack=lab", "--non-interactive"],
+            cwd=self.project,
+            env=dict(self.environment),
+            input=value,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=True,
+        )
+
     def settings(self, **changes: Any) -> None:
         """Writes values into the stack's file, `app__page=1` for app.page; JSON as `pulumi config` takes it."""
         for name, value in changes.items():

@@ -88,6 +88,11 @@ def page(url: str) -> str:
             time.sleep(0.3)
 
 
+def address_of(docker_host: str) -> str:
+    """The address in ``tcp://ADDRESS:PORT``."""
+    return docker_host.rpartition(":")[0].rpartition("/")[2]
+
+
 def api(url: str, user: str, password: str, method: str = "GET", body: Any = None) -> Any:
     """One call of the application's API."""
     login = base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,1 @@
+"""The lab's parts, one real system a module."""

@@ -1,0 +1,26 @@
+"""What the parts of one lab share: its folder, addresses, passwords and certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.addresses import Addresses
+from lab.certificates import Certificates
+
+
+@dataclass(frozen=True)
+class Premises:
+    """One lab's ground.
+
+    Attributes:
+        state: the folder in which everything of it lies, absolute.
+        addresses: its loopback network, ports and range for containers.
+        passwords: name → password.
+        certificates: its authority and what that signed.
+    """
+
+    state: Path
+    addresses: Addresses
+    passwords: dict[str, str]
+    certificates: Certificates

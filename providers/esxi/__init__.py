@@ -1,0 +1,1 @@
+"""ESXi hosts and their vCenter: what pulumi-vsphere has no resource for."""

@@ -1,0 +1,37 @@
+"""Lists of allowed addresses and networks in one spelling, so that they are compared as networks and not as text."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+ALL = "all"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def normalised(allowed: str | Iterable[str]) -> str | tuple[str, ...]:
+    """Addresses and networks in one spelling, sorted; a network of one address is that address.
+
+    Raises:
+        ValueError: names what is neither.
+    """
+    if isinstance(allowed, str):
+        if allowed != ALL:
+            raise ValueError(f"'{allowed}' is not '{ALL}' and not a list of addresses and networks")
+        return ALL
+    networks = {_network(one) for one in allowed}
+    if any(one.prefixlen == 0 for one in networks):
+        return ALL
+    return tuple(str(one.network_address if one.num_addresses == 1 else one) for one in sorted(networks, key=_order))
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"'{text}' is not an address or a network such as 10.0.0.0/24") from None
+
+
+def _order(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen

@@ -1,0 +1,218 @@
+"""A session with a vCenter or an ESXi host, for everything in this package and for `ops`; knows nothing of Pulumi."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pyVim.connect import Disconnect, SmartConnect
+from pyVmomi import vim, vmodl
+
+from providers.esxi.faults import translate
+from providers.kit.errors import Authentication, Permanent
+from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
+from providers.kit.secrets import Secret, Settings
+
+USER_AGENT = "Drydock/0.1"
+DEFAULT_PORT = 443
+PAGE_OBJECTS = 1000
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a vCenter is, who logs in, and how it is known to be the right one.
+
+    Args:
+        server: name or address, ``:port`` may follow.
+        user: who logs in.
+        password: their password.
+        thumbprint: SHA-1 or SHA-256 of its certificate, colons or not; compared before the password is sent.
+        verify: whether its certificate is verified where no thumbprint is given.
+    """
+
+    server: str
+    user: str
+    password: Secret
+    thumbprint: str | None = None
+    verify: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> Endpoint:
+        """As the stack's config or the environment says.
+
+        Raises:
+            Permanent: names what is missing.
+        """
+        server = settings.value("vsphere:vsphereServer", "VSPHERE_SERVER")
+        user = settings.value("vsphere:user", "VSPHERE_USER")
+        password = settings.credential("vsphere:password", "VSPHERE_PASSWORD")
+        if not server or not user or password is None:
+            missing = [name for name, value in (("VSPHERE_SERVER", server), ("VSPHERE_USER", user)) if not value]
+            missing += ["VSPHERE_PASSWORD"] if password is None else []
+            raise Permanent(f"{', '.join(missing)} not set", on="vCenter", remedy="Set it, or vsphere:… in the config.")
+        thumbprint = settings.value("vsphere_thumbprint", "VSPHERE_THUMBPRINT")
+        unverified = settings.value("vsphere:allowUnverifiedSsl", "VSPHERE_ALLOW_UNVERIFIED_SSL") or ""
+        return cls(server, user, password, thumbprint, verify=unverified.lower() not in ("true", "1"))
+
+    @property
+    def host(self) -> str:
+        return self._split()[0]
+
+    @property
+    def port(self) -> int:
+        return self._split()[1]
+
+    @property
+    def label(self) -> str:
+        """How errors call it."""
+        return f"vCenter {self.server}"
+
+    def _split(self) -> tuple[str, int]:
+        name, colon, port = self.server.rpartition(":")
+        return (name.strip("[]"), int(port)) if colon and port.isdigit() else (self.server.strip("[]"), DEFAULT_PORT)
+
+
+class VSphere:
+    """A session, logged in; `close` ends it on the server as well.
+
+    Raises:
+        Authentication: the login was refused; it is tried once.
+        Permanent: the certificate isn't the pinned one, or isn't trusted.
+        Temporary: it can't be reached now.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._service = _log_in(endpoint)
+        with self.speaking():
+            self.content = self._service.RetrieveContent()
+
+    def close(self) -> None:
+        with suppress(Exception):  # the server may be gone; its own time limit ends the session then
+            Disconnect(self._service)
+
+    @contextmanager
+    def speaking(self, on: str | None = None) -> Iterator[None]:
+        """Turns whatever a call raises into our error, about the given object."""
+        try:
+            yield
+        except Exception as error:
+            raise translate(error, on or self.endpoint.label) from error
+
+    def collect(
+        self, kinds: Mapping[Any, Sequence[str]], roots: Iterable[Any] | None = None
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """Objects with properties, in one call and its continuation pages, whatever their number.
+
+        Args:
+            kinds: managed object type → property paths.
+            roots: these objects; absent: all of the kinds in the whole inventory.
+        """
+        with self.speaking():
+            if roots is not None:
+                return self._retrieve(kinds, [_object_spec(one) for one in roots])
+            view = self.content.viewManager.CreateContainerView(self.content.rootFolder, list(kinds), True)
+            try:
+                return self._retrieve(kinds, [_view_spec(view)])
+            finally:
+                view.Destroy()
+
+    def _retrieve(self, kinds: Mapping[Any, Sequence[str]], objects: list[Any]) -> list[tuple[Any, dict[str, Any]]]:
+        if not objects:
+            return []
+        collector = vmodl.query.PropertyCollector
+        specs = [collector.PropertySpec(type=kind, pathSet=list(paths), all=False) for kind, paths in kinds.items()]
+        options = collector.RetrieveOptions(maxObjects=PAGE_OBJECTS)
+        asked = collector.FilterSpec(objectSet=objects, propSet=specs)
+        page = self.content.propertyCollector.RetrievePropertiesEx([asked], options)
+        found = []
+        while page is not None:
+            found += [(one.obj, {item.name: item.val for item in one.propSet}) for one in page.objects]
+            if not page.token:
+                break
+            page = self.content.propertyCollector.ContinueRetrievePropertiesEx(page.token)
+        return found
+
+
+def thumbprints(host: str, port: int, label: str) -> tuple[str, str, str]:
+    """The certificate that a server shows in its TLS handshake: SHA-1 and SHA-256 in colon form, and its PEM text."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as raw,
+            context.wrap_socket(raw, server_hostname=host) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True) or b""
+    except OSError as error:
+        raise translate(error, label) from error
+    return _colons(hashlib.sha1(shown)), _colons(hashlib.sha256(shown)), ssl.DER_cert_to_PEM_cert(shown)
+
+
+def _log_in(endpoint: Endpoint) -> Any:
+    context = _context(endpoint)
+    try:
+        return SmartConnect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=endpoint.user,
+            pwd=endpoint.password.reveal(),
+            sslContext=context,
+            httpConnectionTimeout=CALL_TIMEOUT_S,
+            customHeaders={"User-Agent": USER_AGENT},
+        )
+    except (vim.fault.InvalidLogin, vim.fault.NoPermission) as error:
+        raise Authentication(
+            f"the login of '{endpoint.user}' was refused",
+            on=endpoint.label,
+            remedy="Correct the user and password (VSPHERE_USER, VSPHERE_PASSWORD); it is not tried again.",
+        ) from error
+    except Exception as error:
+        raise translate(error, endpoint.label) from error
+
+
+def _context(endpoint: Endpoint) -> ssl.SSLContext:
+    """The pin is checked here, by ourselves: pyVmomi accepts a wrong one (facts/lab.md)."""
+    context = ssl.create_default_context()
+    if endpoint.thumbprint:
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=_pinned(endpoint))
+    elif not endpoint.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _pinned(endpoint: Endpoint) -> str:
+    sha1, sha256, pem = thumbprints(endpoint.host, endpoint.port, endpoint.label)
+    wanted = (endpoint.thumbprint or "").replace(":", "").upper()
+    if wanted not in (sha1.replace(":", ""), sha256.replace(":", "")):
+        raise Permanent(
+            f"its certificate's thumbprint is {sha1}, not the pinned {endpoint.thumbprint}",
+            on=endpoint.label,
+            remedy="If the certificate was replaced on purpose, pin the new one: `python -m ops preflight --pin`. "
+            "No password was sent.",
+        )
+    return pem
+
+
+def _colons(digest: Any) -> str:
+    text = digest.hexdigest().upper()
+    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+
+
+def _object_spec(one: Any) -> Any:
+    return vmodl.query.PropertyCollector.ObjectSpec(obj=one, skip=False)
+
+
+def _view_spec(view: Any) -> Any:
+    collector = vmodl.query.PropertyCollector
+    step = collector.TraversalSpec(name="view", path="view", skip=False, type=type(view))
+    return collector.ObjectSpec(obj=view, skip=True, selectSet=[step])

@@ -1,0 +1,3 @@
+module drydock.local/probe
+
+go 1.22

@@ -1,0 +1,117 @@
+"""The README's commands as a new user types them, and `kill -9` in the middle of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyVmomi import vim
+
+from lab.supervisor import Lab
+from tests.site import eyes
+from tests.site.conftest import LEFT_OUT, ROOT
+
+pytestmark = pytest.mark.lab
+
+MAKE_LIMIT_S = 600
+
+
+class Checkout:
+    """A clone in a folder with a space in its name, with a lab of its own.
+
+    Args:
+        folder: the clone.
+        state: its lab's state folder.
+    """
+
+    def __init__(self, folder: Path, state: Path) -> None:
+        self.folder = folder
+        self.lab = Lab(state)
+        foreign = ("PULUMI", "VSPHERE", "DOCKER", "REGISTRY", "MAKE", "MFLAGS")
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        self._environment["DRYDOCK_LAB_STATE"] = str(state)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["make", *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def make(self, *arguments: str) -> str:
+        child = self.start(*arguments)
+        said, _ = child.communicate(timeout=MAKE_LIMIT_S)
+        assert child.returncode == 0, f"make {' '.join(arguments)} ended with {child.returncode}:\n{said}"
+        return said
+
+    def machines(self) -> list[str]:
+        with eyes.vcenter(self.environment()) as content:
+            return sorted(eyes.every(content, vim.VirtualMachine))
+
+    def environment(self) -> dict[str, str]:
+        return dict(self.lab.environment())
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    folder = tmp_path_factory.mktemp("clone") / "dry dock"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    with tempfile.TemporaryDirectory(prefix="drydock-", ignore_cleanup_errors=True) as state:
+        one = Checkout(folder, Path(state))
+        yield one
+        one.lab.down()
+
+
+@pytest.mark.parametrize("moment_s", [0.5, 2.5, 5.0, 7.5, 10.0])
+def test_a_killed_make_up_is_finished_by_the_next(checkout: Checkout, moment_s: float) -> None:
+    child = checkout.start("up")
+    time.sleep(moment_s)
+    child.kill()
+    if int(moment_s * 10) % 2:  # sometimes only make dies, sometimes all that it started at the same moment
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+
+    checkout.make("up")
+
+    assert checkout.machines() == ["photon"]
+    with eyes.engine(checkout.environment()) as engine:
+        assert sorted(one.name for one in engine.containers.list(all=True)) == ["gogsapp", "gogsdb"]
+
+
+def test_a_second_make_up_says_that_nothing_changed(checkout: Checkout) -> None:
+    checkout.make("up")
+
+    assert "Nothing changed" in checkout.make("up")
+
+
+def test_make_down_leaves_the_data_and_says_so(checkout: Checkout) -> None:
+    checkout.make("up")
+
+    said = checkout.make("down")
+
+    assert "gogs_gogsvol1" in said and "stay" in said
+    assert all(part.state == "stopped" for part in checkout.lab.status() if part.pid is None and part.name != "images")
+
+
+def test_make_down_with_data_delete_deletes_the_data_and_says_so(checkout: Checkout) -> None:
+    checkout.make("up")
+
+    said = checkout.make("down", "DATA=delete")
+
+    assert "gogs_gogsvol1" in said
+    checkout.lab.up()
+    with eyes.engine(checkout.environment()) as engine:
+        assert engine.volumes.list() == []
