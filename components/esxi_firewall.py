@@ -38,7 +38,8 @@ class EsxiFirewallRule(Component[EsxiFirewallRuleSettings]):
     """
 
     def build(self, settings: EsxiFirewallRuleSettings) -> Mapping[str, Any]:
-        rule = FirewallRuleset(self.name, **settings.model_dump(exclude_unset=True), opts=self.child())
+        given = {"ruleset": settings.ruleset, **settings.model_dump(exclude_unset=True)}
+        rule = FirewallRuleset(self.name, **given, opts=self.child())
         return {"firewall": rule.hosts.apply(_by_host)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -43,6 +44,21 @@ cd /
 exec "$@"
 """
 
+# `--ip` holds for the default bridge only: on every other network the engine publishes on all addresses of the host.
+# Its proxy is asked through this, which keeps to the lab's own address and tells the engine that IPv6 is served
+# (a 0 on descriptor 3, as the real one does).
+_PROXY = """#!/bin/sh
+for argument in "$@"; do
+  shift
+  case "$argument" in
+    0.0.0.0) argument={address} ;;
+    ::) printf '0\\n' >&3; exec 3>&-; exec sleep infinity ;;
+  esac
+  set -- "$@" "$argument"
+done
+exec {proxy} "$@"
+"""
+
 
 class Engine(Server):
     """A Docker Engine with a bridge, an address range and a published address of its own."""
@@ -64,8 +80,11 @@ class Engine(Server):
         return self.folder / "data"
 
     def install(self) -> None:
-        EnginePackages.unpacked()
+        packages = EnginePackages.unpacked()
         write_settings(self._settings, "{}\n")
+        proxy = shlex.quote(str(packages.folder / "usr/sbin/docker-proxy"))
+        write_settings(self._proxy, _PROXY.format(address=self.host, proxy=proxy))
+        self._proxy.chmod(0o755)
 
     def command(self) -> Command:
         packages = EnginePackages.unpacked()
@@ -86,6 +105,7 @@ class Engine(Server):
             f"--bridge={addresses.bridge}",
             f"--default-address-pool=base={addresses.containers},size=26",
             f"--ip={self.host}",
+            f"--userland-proxy-path={self._proxy}",
             "--iptables=false",
             "--ip6tables=false",
             "--ip-masq=false",
@@ -100,7 +120,7 @@ class Engine(Server):
         return Command(
             [*namespace, *dockerd],
             environment,
-            [self._settings, self.premises.certificates.authority, self.certificate / "cert.pem"],
+            [self._settings, self._proxy, self.premises.certificates.authority, self.certificate / "cert.pem"],
         )
 
     def start(self) -> None:
@@ -134,6 +154,11 @@ class Engine(Server):
     def _settings(self) -> Path:
         """An empty settings file, so that it doesn't read the host's."""
         return self.folder / "daemon.json"
+
+    @property
+    def _proxy(self) -> Path:
+        """What the engine starts for a published port."""
+        return self.folder / "docker-proxy"
 
     def _clear(self) -> None:
         super().stop()

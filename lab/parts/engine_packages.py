@@ -9,7 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.toolchain import SetupError, cache_dir, kept, log_file, needed, run_logged
+from lab import packages
+from ops.toolchain import SetupError, cache_dir, kept, needed
 
 PROGRAMS = ("docker.io", "containerd", "runc", "tini", "iptables")
 # Debian's package for each shared library that the programs may ask for and a bare host may lack.
@@ -27,7 +28,6 @@ LIBRARIES = {
 }
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_APT_LIMIT_S = 600.0
 _ASK_LIMIT_S = 30.0
 _RUN = ("dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy", "docker-init", "iptables")
 _NOT_NEEDED = (
@@ -90,7 +90,7 @@ def _offered_version() -> str:
     )
     version = _candidate()
     if not version:
-        _apt("update")
+        packages.update_lists()
         version = _candidate()
     if not version:
         raise SetupError(
@@ -115,11 +115,7 @@ def _candidate() -> str:
 
 def _unpack(folder: Path) -> None:
     folder.mkdir()
-    try:
-        _fetch(folder, PROGRAMS)
-    except SetupError:  # the lists name a version that the archive has replaced since
-        _apt("update")
-        _fetch(folder, PROGRAMS)
+    packages.unpack(folder, PROGRAMS)
     (folder / "usr/sbin/iptables").unlink(missing_ok=True)
     (folder / "usr/sbin/iptables").symlink_to("xtables-nft-multi")
     missing = folder / "missing-libraries"
@@ -131,39 +127,13 @@ def _unpack(folder: Path) -> None:
                 f"the lab's engine needs the library {unknown[0]}, which isn't on this machine: "
                 f"install the package that holds it"
             )
-        _fetch(folder, sorted({LIBRARIES[name] for name in lacking}))
+        packages.unpack(folder, sorted({LIBRARIES[name] for name in lacking}))
         for name in lacking:
             found = next(folder.glob(f"**/{name}"), None)
             if found is None:
                 raise SetupError(f"the package {LIBRARIES[name]} doesn't hold {name}, which the lab's engine needs")
             shutil.copy(found, missing / name)
-    for path in _NOT_NEEDED:
-        place = folder / path
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink(missing_ok=True)
-
-
-def _fetch(folder: Path, packages: tuple[str, ...] | list[str]) -> None:
-    """Downloads packages beside the folder and unpacks them into it."""
-    downloads = folder.with_name("downloads")
-    shutil.rmtree(downloads, ignore_errors=True)
-    downloads.mkdir()
-    _apt("download", *packages, where=downloads)
-    log = log_file("engine-unpack")
-    for package in sorted(downloads.glob("*.deb")):
-        run_logged(["dpkg-deb", "-x", str(package), str(folder)], what=f"the unpacking of {package.name}", log=log)
-
-
-def _apt(command: str, *arguments: str, where: Path | None = None) -> None:
-    run_logged(
-        ["apt-get", "-o", "APT::Sandbox::User=root", command, *arguments],
-        what=f"apt-get {command}",
-        log=log_file(f"engine-apt-{command}"),
-        cwd=where,
-        limit_s=_APT_LIMIT_S,
-    )
+    packages.remove(folder, _NOT_NEEDED)
 
 
 def _lacking(folder: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -103,6 +104,18 @@ def test_two_labs_publish_the_same_port(
 
     assert "<pre>" in read(published(running_lab))
     assert "<pre>" in read(published(other))
+
+
+def test_on_a_network_of_its_own_too_a_port_is_published_on_the_labs_address_only(
+    running_lab: Lab, engine: docker.DockerClient
+) -> None:
+    engine.networks.create("inside")
+    serve(engine, "inside", port=PORT)
+
+    assert "<pre>" in read(published(running_lab))
+    for address in (("127.0.0.1", PORT), ("::1", PORT)):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=5).close()
 
 
 def test_networks_take_their_addresses_from_the_labs_own_range(running_lab: Lab, engine: docker.DockerClient) -> None:

@@ -1,0 +1,1 @@
+"""Image registries: what a tag names, asked over verified TLS."""
