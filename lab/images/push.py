@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from lab.images.image import Blob, Image
 from ops.toolchain import SetupError
@@ -27,7 +28,7 @@ class Pusher:
         self._ca = str(ca)
         self._web = requests.Session()
         self._web.trust_env = False  # REQUESTS_CA_BUNDLE would replace our CA (facts/lab.md)
-        self._web.auth = (user.encode(), password.encode())
+        self._web.auth = HTTPBasicAuth(user.encode(), password.encode())
 
     def digest(self, repository: str, tag: str) -> str:
         """What a tag names now; empty where there is no such tag."""

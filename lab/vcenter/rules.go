@@ -22,7 +22,10 @@ type rules struct {
 }
 
 func newRules(model *simulator.Model, kept *journal) *rules {
-	return &rules{model: model, journal: kept, search: &searchIndex{model: model}}
+	search := &searchIndex{model: model}
+	search.Self = types.ManagedObjectReference{Type: "SearchIndex", Value: "DrydockSearchIndex"}
+	model.Map().Put(search)
+	return &rules{model: model, journal: kept, search: search}
 }
 
 func (r *rules) install() {
@@ -54,13 +57,20 @@ func (r *rules) before(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 	case *types.ReconfigVM_Task:
 		return nil, r.disksThere(body.Spec)
 	case *types.FindByUuid:
-		return r.search, nil
+		method.This = r.search.Self // a session's own objects come before what we return
 	case *types.RetrieveProperties:
 		canonical(body.SpecSet)
 	case *types.RetrievePropertiesEx:
 		canonical(body.SpecSet)
 	}
-	return r.asCluster(method.This), nil
+	giveBrowsers(r.model)
+	if own, ok := r.model.Map().Get(method.This).(*browser); ok && method.Name != "QueryConfigOption" {
+		method.This = own.host.Self
+	}
+	if isCluster(method.This) {
+		method.This.Type = "ClusterComputeResource"
+	}
+	return r.model.Map().Get(method.This), nil
 }
 
 func (r *rules) newMachine(folder types.ManagedObjectReference, spec types.VirtualMachineConfigSpec) types.BaseMethodFault {
@@ -112,14 +122,7 @@ func (r *rules) holds(path string) bool {
 	return false
 }
 
-// asCluster finds a cluster that is asked for as a ComputeResource; a real vCenter ignores the type in a reference.
-func (r *rules) asCluster(ref types.ManagedObjectReference) mo.Reference {
-	if !isCluster(ref) {
-		return nil
-	}
-	return r.model.Map().Get(types.ManagedObjectReference{Type: "ClusterComputeResource", Value: ref.Value})
-}
-
+// isCluster tells a cluster that is asked for as a ComputeResource; a real vCenter ignores the type in a reference.
 func isCluster(ref types.ManagedObjectReference) bool {
 	return ref.Type == "ComputeResource" && strings.HasPrefix(ref.Value, "domain-c")
 }

@@ -250,6 +250,19 @@ func TestTheSwapPlacementOfAMachineIsInherited(t *testing.T) {
 	}
 }
 
+func TestAMachinesConfigOptionsAreThoseOfItsHardwareVersion(t *testing.T) {
+	one := start(t, t.TempDir())
+	vm, err := one.create(types.VirtualMachineConfigSpec{Name: "photon", Version: "vmx-11"}, "DC0_H0/Resources")
+	one.must(err)
+
+	answer, err := methods.QueryConfigOption(context.Background(), one.client, &types.QueryConfigOption{This: one.machine(vm).EnvironmentBrowser})
+
+	one.must(err)
+	if got := answer.Returnval.HardwareOptions.HwVersion; got != 11 {
+		t.Fatalf("got %d", got)
+	}
+}
+
 func TestAClusterIsFoundAsAComputeResourceToo(t *testing.T) {
 	one := start(t, t.TempDir())
 	cluster, err := one.finder.ClusterComputeResource(context.Background(), "DC0_C0")

@@ -70,9 +70,21 @@ def sessions_of(environment: Mapping[str, str], agent: str) -> list[str]:
         return [one.userAgent for one in content.sessionManager.sessionList if one.userAgent.startswith(agent)]
 
 
-def engine(environment: Mapping[str, str]) -> docker.DockerClient:
-    """A client of our own for the Docker host."""
-    return docker.from_env(environment=dict(environment), timeout=60)
+@contextmanager
+def engine(environment: Mapping[str, str]) -> Iterator[docker.DockerClient]:
+    """A client of our own for the Docker host; docker-py would take the system's CA where that is set."""
+    folder = environment["DOCKER_CERT_PATH"]
+    tls = docker.tls.TLSConfig(
+        client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True
+    )
+    client = docker.DockerClient(
+        base_url=environment["DOCKER_HOST"].replace("tcp://", "https://"), tls=tls, version="1.41", timeout=60
+    )
+    client.api.trust_env = False
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def page(url: str) -> str:
