@@ -90,8 +90,17 @@ class _Place:
         try:
             return function(name=name, **arguments)
         except Exception as error:  # noqa: BLE001 - the SDK raises a bare Exception for a refused invoke
-            reason = " ".join(str(error).split()).split("invoke of vsphere:index/", 1)[-1]
-            raise pulumi.RunError(
-                f"setting vm.{setting}: '{name}' could not be read from the vCenter: {reason}. "
-                "Correct the setting; `python -m ops preflight` names near ones."
-            ) from None
+            raise pulumi.RunError(_told(setting, name, str(error))) from None
+
+
+def _told(setting: str, name: str | None, said: str) -> str:
+    """One line of what the provider said, by whether the vCenter or the setting is at fault."""
+    reason = " ".join(said.split()).rpartition("returned an error: ")[2]
+    if any(sign in reason for sign in ("Login failure", "incorrect user name or password")):
+        return "vCenter: the login was refused. Correct the user and password (VSPHERE_USER, VSPHERE_PASSWORD)."
+    if any(sign in reason for sign in ("dial tcp", "connection refused", "no such host", "i/o timeout", "x509")):
+        return f"vCenter: can't be reached: {reason}. Correct VSPHERE_SERVER, or see that it is up."
+    return (
+        f"setting vm.{setting}: '{name}' could not be read from the vCenter: {reason}. "
+        "Correct the setting; `python -m ops preflight` names near ones."
+    )

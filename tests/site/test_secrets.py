@@ -33,8 +33,8 @@ def lived(site: Site, watch: Watch, marker_passwords: dict[str, str]) -> tuple[S
         site.up(f"--event-log={site.project}/events-1.json", **loud)
         site.preview()
         site.up("--refresh", f"--event-log={site.project}/events-2.json", **loud)
-        site.pulumi("refresh", "--yes", "--stack=lab", VSPHERE_PASSWORD=WRONG, expect=255)
-        site.up("--refresh", expect=255, REGISTRY_PASSWORD=WRONG, DOCKER_HOST="tcp://127.0.0.1:9")
+        site.pulumi("refresh", "--yes", "--stack=lab", VSPHERE_PASSWORD=WRONG, expect=1)
+        site.up("--refresh", expect=1, REGISTRY_PASSWORD=WRONG, DOCKER_HOST="tcp://127.0.0.1:9")
         export = site.pulumi("stack", "export", "--stack=lab")
     return site, arguments, export
 
