@@ -16,7 +16,7 @@ from tests.site.markers import ArgumentsWatch, Watch, spellings
 
 pytestmark = pytest.mark.lab
 
-WRONG = 'wrong-mk9"Zü+/%~Q7'
+WRONG = "-".join(("wrong", 'mk9"Zü+/%~Q7'))  # in two parts, so that this file itself isn't found
 
 
 @pytest.fixture(scope="module")
