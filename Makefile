@@ -39,7 +39,7 @@ setup:
 up: setup
 ifeq ($(STACK),lab)
 	$(python) -m lab up
-	$(in_the_lab) $(python) -m ops up --stack lab
+	$(in_the_lab) $(python) -m ops up --stack lab --look-hint 'eval "$$($(python) -m lab env)"'
 else
 	$(python) -m ops up --stack '$(STACK)'
 endif
@@ -69,7 +69,7 @@ types: setup
 	.venv/bin/mypy $(typed)
 
 imports: setup
-	.venv/bin/lint-imports --no-logo
+	.venv/bin/lint-imports --no-logo --no-cache
 
 fast: setup
 	$(python) -m pytest -m "not lab"

@@ -104,7 +104,7 @@ def _beside_compose(report: Report, environment: Mapping[str, str], ours_s: floa
     host = environment["DOCKER_HOST"].rpartition(":")[0].rpartition("/")[2]
     variables = {
         **environment,
-        "APP_URL": f"http://{host}:10080/",
+        "APP_URL": f"http://{host}:13000/",
         "GOGS_DB_PASSWORD": environment["DRYDOCK_GOGS_DB_PASSWORD"],
         "GOGS_ADMIN_PASSWORD": environment["DRYDOCK_GOGS_ADMIN_PASSWORD"],
     }

@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 
-from ops import preflight, pulumi_command, runs, summary, unfinished
+from ops import page, preflight, pulumi_command, runs, summary, unfinished
 from ops.exit_codes import Exit
 from ops.progress import Progress
 from ops.stack import Stack, StackError
@@ -53,6 +53,13 @@ def make(stack: Stack, look_hint: str | None = None) -> int:
     outputs = stack.outputs()
     if result.changed:
         say(summary.changes(result.changes, result.duration_s))
+    if outputs.get("app_url") and not page.answers(str(outputs["app_url"])):
+        say(
+            f"{outputs['app_url']}: everything is made, but the page does not answer within "
+            f"{page.WAIT_LIMIT_S:.0f} s. See what its container says (`docker logs`), then run it again."
+        )
+        return Exit.TIMEOUT
+    if result.changed:
         print("\n" + summary.after_up(outputs, stack=stack.name, look_hint=look_hint), flush=True)
     else:
         print(summary.unchanged(outputs), flush=True)

@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "Volumes": {"/data": {}},
 }
 _SOURCE = Path(__file__).with_name("gitea")
-_STYLES = Path(__file__).with_name("gitea-styles")
+_ASSETS = Path(__file__).with_name("gitea-assets")
 _ASK_LIMIT_S = 300.0
 
 
@@ -38,7 +38,7 @@ def fill(root: Path) -> None:
     module = _module()
     for part in ("templates", "options", "public"):
         shutil.copytree(module / part, app / part, symlinks=True)
-    shutil.copytree(_STYLES, app / "public" / "assets", dirs_exist_ok=True)
+    shutil.copytree(_ASSETS, app / "public" / "assets", dirs_exist_ok=True)
     for path in app.rglob("*"):  # Go's module cache is read-only
         path.chmod(path.stat().st_mode | 0o200)
 

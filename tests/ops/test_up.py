@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import preflight, up
+from ops import page, preflight, up
 from ops.exit_codes import Exit
 from ops.preflight import Check, Found
 from ops.stack import Stack, StackError
@@ -23,6 +23,7 @@ MADE = ({"resourcePreEvent": {"metadata": METADATA}}, {"resOutputsEvent": {"meta
 @pytest.fixture(autouse=True)
 def _looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "look", lambda stack: Found(()))
+    monkeypatch.setattr(page, "answers", lambda url: "silent" not in url)
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_a_first_up_makes_the_stack_and_ends_with_where_it_answers(
     assert names(calls()) == ["stack init", "up", "stack output"]
     assert shown.err.splitlines()[1:] == ["  made vsphere VirtualMachine photon", "1 made, in 2 s."]
     assert "Application   http://127.64.3.3:10080/" in shown.out and "Look          eval …" in shown.out
+
+
+@pytest.mark.usefixtures("calls")
+def test_a_page_that_does_not_answer_is_no_success(
+    stack: Stack, events: Send, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events(*MADE, {"summaryEvent": {"durationSeconds": 2}})
+    monkeypatch.setenv("STAND_IN_OUTPUTS", json.dumps({"app_url": "http://silent:13000/"}))
+
+    assert up.make(stack) == Exit.TIMEOUT
+
+    assert "the page does not answer" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("made")

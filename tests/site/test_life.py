@@ -76,6 +76,14 @@ def test_the_page_answers_without_a_wizard(running: Site) -> None:
     assert "Initial Configuration" not in text
 
 
+def test_the_blogs_ports_are_published_too(running: Site) -> None:
+    url = running.outputs()["app_url"]
+
+    assert "Sign In" in eyes.page(url.replace(":13000/", ":10080/"))
+    with eyes.engine(running.environment) as engine:
+        assert {"3000/tcp", "22/tcp"} <= engine.containers.get("gogsapp").ports.keys()
+
+
 def test_what_was_pushed_is_still_there_after_destroy_and_up(running: Site, tmp_path: Path) -> None:
     password = running.environment["DRYDOCK_GOGS_ADMIN_PASSWORD"]
     url = running.outputs()["app_url"]
