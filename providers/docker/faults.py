@@ -53,6 +53,7 @@ _SAID: tuple[tuple[str, Kind, str, str], ...] = (
 _KINDS: dict[type[BaseException], tuple[Kind, str, str]] = {
     docker.errors.NotFound: (Permanent, "{text}", "It was removed meanwhile: run `pulumi refresh`."),
     docker.errors.APIError: (Permanent, "{text}", "See the Docker host's log."),
+    docker.errors.StreamParseError: (Temporary, "the connection broke", "Run it again."),
     docker.errors.TLSParameterError: (Permanent, "its TLS material doesn't fit: {text}", "Correct DOCKER_CERT_PATH."),
     docker.errors.InvalidVersion: (Permanent, "{text}", "The host must speak API 1.24 or later."),
     docker.errors.DockerException: (Permanent, "{text}", "Correct DOCKER_HOST, DOCKER_CERT_PATH and the arguments."),
@@ -73,7 +74,6 @@ _KINDS: dict[type[BaseException], tuple[Kind, str, str]] = {
     urllib3.exceptions.TimeoutError: (Temporary, "no answer in time", "See that it is up and not overloaded."),
     urllib3.exceptions.LocationValueError: (Permanent, "the address is wrong: {text}", "Correct DOCKER_HOST."),
     urllib3.exceptions.HTTPError: (Temporary, "the connection broke ({short})", "Is the Docker Engine running there?"),
-    urllib3.exceptions.HTTPWarning: (Permanent, "{text}", "Correct DOCKER_HOST."),
     TimeoutError: (Temporary, "no answer in time", "See that it is up and not overloaded."),
     OSError: (Temporary, "can't be reached ({short})", "Is the Docker Engine running there?"),
     ValueError: (Permanent, "{text}", "Correct the arguments."),

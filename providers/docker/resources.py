@@ -391,7 +391,9 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
 
     def observe(self, call: Call[Engine, ContainerState], desired: ContainerInputs) -> ContainerState | None:
         found = self._find(call.client, desired)
-        return None if found is None else self._state(call, desired, found)
+        if found is None or not (call.creating or self._belongs(desired, found)):
+            return None  # ours is gone, whoever has its name now
+        return self._state(call, desired, found)
 
     def ours(self, call: Call[Engine, ContainerState], desired: ContainerInputs, there: ContainerState) -> bool:
         return self._is_ours(desired, there.labels)
@@ -419,6 +421,12 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
         current = swap.recover(
             desired.container_name, lambda found: self._is_right(call, desired, found, running=True)
         ) or self._find(call.client, desired)
+        if current is not None and not self._belongs(desired, current):
+            raise Permanent(
+                f"the name is taken by a container of {self._stranger(current.labels)}",
+                on=self.describe(desired),
+                remedy="Remove or rename that one, or set `adopt=True` to replace it.",
+            )
         if current is not None and self._is_right(call, desired, current, running=False):
             if not current.running or current.restarting:
                 call.client.start(current.name)

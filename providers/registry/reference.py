@@ -10,6 +10,7 @@ DEFAULT_TAG = "latest"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+_REGISTRY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 _TAG = re.compile(r"\w[\w.-]{0,127}")
 
 
@@ -38,6 +39,8 @@ class Reference:
         first, slash, remainder = rest.partition("/")
         if slash and (any(sign in first for sign in ".:") or first == "localhost"):
             registry, rest = first, remainder
+            if not _REGISTRY.fullmatch(registry):
+                raise ValueError(f"'{text}': '{registry}' is not a registry host[:port]")
         else:
             registry = DEFAULT_REGISTRY
         path, colon, tag = rest.partition(":")
