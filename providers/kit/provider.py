@@ -22,6 +22,7 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
+from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 from providers.kit.difference import Change, compare, plain, summary
@@ -50,13 +51,14 @@ class Call(Generic[C, S]):
         settings: the stack's config and the environment.
         key: makes this resource's fingerprints.
         before: what was there before our first change.
-        removing: whether the operation is a delete.
+        creating: whether the resource is not in state yet.
     """
 
     client: C
     settings: Settings
     key: str
     before: S | None = None
+    creating: bool = False
 
     def secret(self, name: str) -> Secret:
         """A secret of the stack, by its name."""
@@ -234,6 +236,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         desired = self._parse(given)
         there = self.state.model_validate(olds)
         found = list(compare(plain(self._expected(desired, there, memory)), plain(there)))
+        found += self._taken_out(desired, there, memory)
         told = {change.path.rpartition(".")[2] for change in found}
         found += [change for change in self._unseen(desired, memory) if change.path not in told]
         found += self._changed_secrets(desired, there, memory)
@@ -260,6 +263,15 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 expected[name] = self.inputs.model_fields[name].get_default(call_default_factory=True)
         return expected
 
+    def _taken_out(self, desired: I, there: S, memory: Memory) -> Iterator[Change]:
+        """Entries of a mapping (labels, variables) that the program set before and sets no more, and that are there."""
+        applied = self._applied(memory) if memory.applied else desired
+        for name in desired.model_fields_set & applied.model_fields_set & self.state.model_fields.keys():
+            then, now, seen = (plain(getattr(one, name)) for one in (applied, desired, there))
+            if isinstance(then, Mapping) and isinstance(now, Mapping) and isinstance(seen, Mapping):
+                for key in sorted((then.keys() - now.keys()) & seen.keys()):
+                    yield self._change(f"{name}.{key}", seen[key], None)
+
     def _unseen(self, desired: I, memory: Memory) -> Iterator[Change]:
         """Arguments that no observation shows are compared with what was applied last."""
         if not memory.applied:
@@ -271,7 +283,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 yield self._change(name, then, now)
 
     def _change(self, name: str, then: Any, now: Any) -> Change:
-        hidden = name in self.inputs.secret_fields
+        hidden = name.split(".")[0] in self.inputs.secret_fields
         return Change(name, HIDDEN if hidden else then, HIDDEN if hidden else now)
 
     def _changed_secrets(self, desired: I, there: S, memory: Memory) -> list[Change]:
@@ -294,37 +306,39 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, *, creating: bool) -> tuple[S, Memory]:
         """Applies and observes; what got done before an error is kept in state, so that the next run finishes it."""
         first: list[S | None] = []
+        leftover: list[DrydockError] = []
 
         def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
             there = self.observe(call, desired)
             if not first:
                 if creating and there is not None and not self.always_there:
-                    self._take_over(call, desired, there)
+                    leftover.extend(self._take_over(call, desired, there))
                 first.append(there)
             return self.apply(call, desired, there)
 
         failed: Mapping[str, str] | None = None
         error: DrydockError | None = None
         try:
-            failed = self._try(desired, memory, attempt)
-        except DrydockError as raised:
-            error = raised
+            failed = self._try(desired, memory, attempt, creating)
+        except Exception as raised:  # noqa: BLE001 - also a mistake of ours must not make us forget what was done
+            error = self._as_error(raised)
         if error is not None and not first:
             raise error
-        state = self._state_after(desired, memory, error)
-        if error is not None and (state is None or state == first[0]):
-            raise error  # nothing was changed, so there is nothing to keep
+        if leftover and error is None and not failed:
+            [error] = leftover
+        try:
+            state = self._try(desired, memory, lambda call: self.observe(call, desired))
+        except Exception as raised:  # noqa: BLE001 - as above
+            error = error or self._as_error(raised)
+            state = first[0]  # nobody can tell what got done; what was there before must not be forgotten
+            if state is None:
+                raise error from None
+        else:
+            if error is not None and (state is None or state == first[0]):
+                raise error  # nothing was changed, so there is nothing to keep
         if state is None:
             raise Permanent("was made, but is not there", on=self.describe(desired), remedy="Run `pulumi up` again.")
         return state, self._remembered(desired, given, memory, first[0], failed, error)
-
-    def _state_after(self, desired: I, memory: Memory, error: DrydockError | None) -> S | None:
-        try:
-            return self._try(desired, memory, lambda call: self.observe(call, desired))
-        except DrydockError:
-            if error is not None:
-                raise error from None
-            raise
 
     def _remembered(
         self,
@@ -335,7 +349,9 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         failed: Mapping[str, str] | None,
         error: DrydockError | None,
     ) -> Memory:
-        before = self.remember(self.state.model_validate(memory.before) if memory.before else None, first)
+        kept = self.state.model_validate(memory.before) if memory.before else None
+        # What an update finds is our own work, where our create found nothing.
+        before = self.remember(kept, first) if kept or self.always_there or not memory.applied else None
         if failed:
             error = self.incomplete(desired, failed)
         return memory.having(
@@ -345,16 +361,36 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             fingerprints=self._fingerprints(desired, memory),
         )
 
-    def _take_over(self, call: Call[C, S], desired: I, there: S) -> None:
-        if getattr(desired, "adopt", False) or self.ours(call, desired, there):
-            return
+    def _take_over(self, call: Call[C, S], desired: I, there: S) -> list[DrydockError]:
+        """Refuses what isn't to be taken over; of ours, what a killed run left otherwise than it is wanted now."""
+        fixed = [
+            change
+            for change in compare(plain(self.expected(desired, there)), plain(there))
+            if change.path.split(".")[0] in self.replace_on
+        ]
+        if self.ours(call, desired, there):
+            left = Permanent(
+                f"is left from an earlier run ({summary(fixed)})",
+                on=self.describe(desired),
+                remedy="Run the same command again: it replaces what is left.",
+            )
+            return [left] if fixed else []
+        if getattr(desired, "adopt", False):
+            if not fixed:
+                return []
+            # Taken over, the next run would replace it: what is somebody else's would be deleted.
+            raise Permanent(
+                f"can't be taken over, since it would have to be replaced ({summary(fixed)})",
+                on=self.describe(desired),
+                remedy="Set the argument to what is there, or choose another name.",
+            )
         raise Permanent(
             "exists already and was not made by this stack",
             on=self.describe(desired),
             remedy="Choose another name, or set `adopt=True` to take it over.",
         )
 
-    def _try(self, desired: I, memory: Memory, work: Callable[[Call[C, S]], R]) -> R:
+    def _try(self, desired: I, memory: Memory, work: Callable[[Call[C, S]], R], creating: bool = False) -> R:
         """Runs work on the shared session, again after temporary errors, with a new session where it was lost."""
         settings = self.settings
         endpoint = (type(self).kind.split(".")[0], self.endpoint(settings, desired))
@@ -363,9 +399,9 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         def once() -> R:
             with SESSIONS.lend(endpoint, lambda: self.connect(settings, desired)) as client:
                 try:
-                    return work(Call(client, settings, memory.key, before))
+                    return work(Call(client, settings, memory.key, before, creating))
                 except SessionLost:
-                    SESSIONS.drop(endpoint)
+                    SESSIONS.drop(endpoint, client)
                     raise
 
         def waiting(error: Temporary, pause_s: float) -> None:
@@ -392,13 +428,16 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """The user's one line comes before anything that gRPC or the SDK make of the exception."""
         try:
             yield
-        except DrydockError as error:
-            self._tell(error)
-        except UnknownSecret as error:
-            self._tell(Permanent(str(error), on=self.kind, remedy=""))
         except Exception as error:  # noqa: BLE001 - whatever it is, the user sees one line and no secret
-            text = redact(f"{type(error).__name__}: {error}")
-            self._tell(Permanent(f"unexpected {text}", on=self.kind, remedy="This is our mistake: please report it."))
+            self._tell(self._as_error(error))
+
+    def _as_error(self, error: Exception) -> DrydockError:
+        if isinstance(error, DrydockError):
+            return error
+        if isinstance(error, UnknownSecret):
+            return Permanent(str(error), on=self.kind, remedy="")
+        what = f"unexpected {type(error).__name__}: {error}"
+        return Permanent(what, on=self.kind, remedy="This is our mistake: please report it.")
 
     def _tell(self, error: DrydockError) -> NoReturn:
         pulumi.log.error(str(error))
@@ -406,7 +445,18 @@ class Provider(ResourceProvider, Generic[I, S, C]):
 
 
 def _arguments(props: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in props.items() if name != PROVIDER_KEY and value is not None}
+    return {name: _marked(value) for name, value in props.items() if name != PROVIDER_KEY and value is not None}
+
+
+def _marked(value: Any) -> Any:
+    """The SDK hands unknown values of a preview over as objects, each another one, and takes them back as a marker."""
+    if isinstance(value, Unknown):
+        return UNKNOWN
+    if isinstance(value, Mapping):
+        return {name: _marked(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item) for item in value]
+    return value
 
 
 def _outputs(state: State, memory: Memory) -> dict[str, Any]:

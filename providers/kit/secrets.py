@@ -6,8 +6,10 @@ A secret is referred to by its *name*. Its value is looked up when it is needed:
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets as random_source
@@ -15,10 +17,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 ENVIRONMENT_PREFIX = "DRYDOCK_"
 _SHORTEST_REDACTED = 4
+_SHORTEST_ENCODING_REDACTED = 8  # shorter ones stand in ordinary words
 
 _known: set[str] = set()
 _known_lock = threading.Lock()
@@ -32,8 +36,9 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
         if len(value) >= _SHORTEST_REDACTED:
+            spellings = _spellings(value)
             with _known_lock:
-                _known.add(value)
+                _known.update(spellings)
 
     def reveal(self) -> str:
         return self._value
@@ -63,6 +68,20 @@ def redact(text: str) -> str:
     for value in values:
         text = text.replace(value, HIDDEN)
     return text
+
+
+def _spellings(value: str) -> set[str]:
+    """The value as servers and libraries echo it: plain, JSON, repr, URL, hex, and base64 at its three alignments."""
+    raw = value.encode(errors="surrogateescape")
+    found = {value, repr(value)[1:-1], raw.hex(), raw.hex().upper(), quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    found |= {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        found.add(encode(raw).decode().rstrip("="))
+        # Inside a longer text ("user:password") the bytes at both ends share their letters with their neighbours.
+        for shift in range(3):
+            first, end = -(-8 * shift // 6), 8 * (shift + len(raw)) // 6
+            found.add(encode(bytes(shift) + raw).decode()[first:end])
+    return {one for one in found if one == value or len(one) >= _SHORTEST_ENCODING_REDACTED}
 
 
 def new_key() -> str:

@@ -55,12 +55,18 @@ class Sessions:
         finally:
             self._release(endpoint, entry)
 
-    def drop(self, endpoint: Hashable) -> None:
-        """Forgets a session that the server has ended, so that the next call logs in again."""
+    def drop(self, endpoint: Hashable, client: Closable | None = None) -> None:
+        """Forgets a session that the server has ended, so that the next call logs in again.
+
+        Args:
+            endpoint: which system.
+            client: the session that ended: where another thread has a new one already, that one stays.
+        """
         with self._lock:
-            entry = self._entries.pop(endpoint, None)
-            if entry is None:
+            entry = self._entries.get(endpoint)
+            if entry is None or (client is not None and entry.client is not client):
                 return
+            del self._entries[endpoint]
             entry.doomed = True
             idle = entry.users == 0
         if idle:
