@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyVmomi import vim
 
 from providers.esxi.inventory import Host
+from providers.esxi.names import near
 from providers.esxi.networks import ALL, normalised
 from providers.esxi.vsphere import VSphere
 from providers.kit.errors import DrydockError, Permanent
@@ -43,14 +43,16 @@ class Firewalls:
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
 
-    def rulesets(self, hosts: Iterable[Host]) -> dict[str, dict[str, Ruleset]]:
-        """Host name → ruleset key → ruleset, in one call for all hosts."""
+    def rulesets(self, hosts: Sequence[Host]) -> dict[str, dict[str, Ruleset]]:
+        """Host name → ruleset key → ruleset, in one call for all hosts; a host that shows none has an empty entry."""
         by_system = {host.firewall: host.name for host in hosts if host.firewall is not None}
         kinds = {vim.host.FirewallSystem: ["firewallInfo"]}
-        return {
-            by_system[system]: {rule.key: _ruleset(rule) for rule in known["firewallInfo"].ruleset}
-            for system, known in self._vsphere.collect(kinds, by_system)
-        }
+        found: dict[str, dict[str, Ruleset]] = {host.name: {} for host in hosts}
+        for system, known in self._vsphere.collect(kinds, by_system):
+            # A host that was never connected since the vCenter started has no firewallInfo.
+            rules = known["firewallInfo"].ruleset if known.get("firewallInfo") else []
+            found[by_system[system]] = {rule.key: _ruleset(rule) for rule in rules}
+        return found
 
     def apply(self, host: Host, wanted: Ruleset, there: Ruleset) -> None:
         """Makes one host's ruleset as wanted, with only the calls that are missing.
@@ -82,10 +84,9 @@ def key_on(ruleset: str, known: Mapping[str, Any]) -> str:
 def unknown_ruleset(host: Host, key: str, known: Iterable[str]) -> DrydockError:
     """The error for a ruleset that a host doesn't have, with near names."""
     known = sorted(known)
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-    return Permanent(
-        f"there is no ruleset '{key}'", on=f"host {host.name}", remedy=f"It has {', '.join(near or known)}."
-    )
+    alike = near(key, known)
+    remedy = f"Near names: {', '.join(alike)}." if alike else f"It has {', '.join(known)}."
+    return Permanent(f"there is no ruleset '{key}'", on=f"host {host.name}", remedy=remedy)
 
 
 def _ruleset(rule: Any) -> Ruleset:

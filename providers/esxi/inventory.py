@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +9,11 @@ from typing import Any
 
 from pyVmomi import vim
 
+from providers.esxi.names import near
 from providers.esxi.vsphere import VSphere
 from providers.kit.errors import Permanent
+
+SHOWN_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Host:
     firewall: Any
 
 
+class NotThere(Permanent):
+    """No cluster or host has that name or path, or the cluster has no hosts."""
+
+
 class Inventory:
     """Everything that the lookups need, read in one call."""
 
@@ -42,12 +48,33 @@ class Inventory:
         self._vsphere = vsphere
 
     def hosts_of_cluster(self, cluster: str) -> list[Host]:
-        """The hosts of a cluster, by name; none of them is left out, connected or not."""
+        """The hosts of a cluster, by name; none of them is left out, connected or not.
+
+        Raises:
+            NotThere: there is no such cluster, or it has no hosts.
+            Permanent: the name stands for several clusters, or the user may not see all hosts.
+        """
         found = self._find("cluster", cluster, vim.ClusterComputeResource)
-        return sorted((self._hosts[one._moId] for one in self._objects[found]["host"]), key=lambda host: host.name)
+        members = self._objects[found].get("host") or []
+        on = f"cluster {self._path(found)}"
+        if not members:
+            raise NotThere("the cluster has no hosts", on=on, remedy="Add hosts to it first.")
+        unseen = [one._moId for one in members if one._moId not in self._hosts]
+        if unseen:
+            raise Permanent(
+                f"the user can't see {len(unseen)} of its hosts ({', '.join(unseen)})",
+                on=on,
+                remedy="Grant System.View on them.",
+            )
+        return sorted((self._hosts[one._moId] for one in members), key=lambda host: host.name)
 
     def host(self, name: str) -> Host:
-        """One host, of a cluster or alone."""
+        """One host, of a cluster or alone.
+
+        Raises:
+            NotThere: there is no such host.
+            Permanent: the name stands for several hosts.
+        """
         found = self._find("host", name, vim.HostSystem, also=self._standalone)
         return self._hosts[found._moId]
 
@@ -85,7 +112,7 @@ class Inventory:
     def _standalone(self) -> Mapping[str, Any]:
         """A standalone host's compute resource has the host's name; its path is what people copy from a client."""
         alone = [one for one in self._objects if type(one) is vim.ComputeResource]
-        return {self._path(one): self._objects[one]["host"][0] for one in alone if self._objects[one]["host"]}
+        return {self._path(one): self._objects[one]["host"][0] for one in alone if self._objects[one].get("host")}
 
     def _path(self, moref: Any) -> str:
         parts: list[str] = []
@@ -96,11 +123,12 @@ class Inventory:
 
     def _find(self, what: str, name: str, kind: type, also: Mapping[str, Any] | None = None) -> Any:
         paths = {self._path(one): one for one in self._objects if isinstance(one, kind)}
-        if name in paths:
-            return paths[name]
-        if also and name in also:
-            return also[name]
-        same = [path for path in paths if path.rpartition("/")[2] == name]
+        path = "/" + name.strip("/")
+        if path in paths:
+            return paths[path]
+        if also and path in also:
+            return also[path]
+        same = [one for one in paths if one.rpartition("/")[2] == name]
         if len(same) == 1:
             return paths[same[0]]
         if same:
@@ -112,10 +140,11 @@ class Inventory:
         raise self._unknown(what, name, list(paths))
 
     def _unknown(self, what: str, name: str, paths: list[str]) -> Permanent:
-        names = {path.rpartition("/")[2]: path for path in paths}
-        near = difflib.get_close_matches(name.rpartition("/")[2], names, n=3, cutoff=0.5)
-        known = near or sorted(names)[:10]
+        """Names near ones: paths to who gave a path, else names."""
+        offered = paths if "/" in name else [path.rpartition("/")[2] for path in paths]
+        alike = near(name, offered)
+        known = alike or sorted(set(offered))[:SHOWN_NAMES]
         remedy = (
-            f"{'Near names' if near else 'There are'}: {', '.join(known)}." if known else f"It has no {what} at all."
+            f"{'Near names' if alike else 'There are'}: {', '.join(known)}." if known else f"It has no {what} at all."
         )
-        return Permanent(f"there is no {what} '{name}'", on=self._vsphere.endpoint.label, remedy=remedy)
+        return NotThere(f"there is no {what} '{name}'", on=self._vsphere.endpoint.label, remedy=remedy)

@@ -9,6 +9,9 @@ ALL = "all"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# One of them alone is less than all: 0.0.0.0/0 must not open IPv6 as well.
+_EVERYTHING: set[Network] = {ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")}
+
 
 def normalised(allowed: str | Iterable[str]) -> str | tuple[str, ...]:
     """Addresses and networks in one spelling, sorted; a network of one address is that address.
@@ -21,7 +24,7 @@ def normalised(allowed: str | Iterable[str]) -> str | tuple[str, ...]:
             raise ValueError(f"'{allowed}' is not '{ALL}' and not a list of addresses and networks")
         return ALL
     networks = {_network(one) for one in allowed}
-    if any(one.prefixlen == 0 for one in networks):
+    if networks >= _EVERYTHING:
         return ALL
     return tuple(str(one.network_address if one.num_addresses == 1 else one) for one in sorted(networks, key=_order))
 

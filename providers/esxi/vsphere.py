@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,17 +11,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import vim, vmodl
+from pyVmomi import SoapStubAdapter, vim, vmodl
 
-from providers.esxi.faults import translate
-from providers.kit.errors import Authentication, Permanent
+from providers.esxi.faults import refused, translate, unanswered_login
+from providers.kit.errors import Permanent
 from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
 from providers.kit.secrets import Secret, Settings
 
-USER_AGENT = "Drydock/0.1"
+USER_AGENT = "Drydock/0.1.0"
 DEFAULT_PORT = 443
 PAGE_OBJECTS = 1000
+MOST_CONNECTIONS = 256
+
+# vSphere 6.5, the oldest that we meet; newer servers answer in its words.
+_API_VERSION = "vim.version.version11"
+_THUMBPRINTS = {40: hashlib.sha1, 64: hashlib.sha256}
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,10 @@ class Endpoint:
 
     def _split(self) -> tuple[str, int]:
         name, colon, port = self.server.rpartition(":")
-        return (name.strip("[]"), int(port)) if colon and port.isdigit() else (self.server.strip("[]"), DEFAULT_PORT)
+        bare_ipv6 = ":" in name and not name.endswith("]")
+        if not colon or bare_ipv6 or not port.isdigit():
+            return self.server.strip("[]"), DEFAULT_PORT
+        return name.strip("[]"), int(port)
 
 
 class VSphere:
@@ -86,15 +94,30 @@ class VSphere:
         Temporary: it can't be reached now.
     """
 
+    content: Any
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._service = _log_in(endpoint)
-        with self.speaking():
-            self.content = self._service.RetrieveContent()
+        # pyVim's SmartConnect first asks for the server's versions, without any timeout.
+        self._stub = SoapStubAdapter(
+            host=endpoint.host,
+            port=endpoint.port,
+            version=_API_VERSION,
+            poolSize=MOST_CONNECTIONS,
+            sslContext=_Handshake.of(endpoint),
+            httpConnectionTimeout=CONNECT_TIMEOUT_S,
+            customHeaders={"User-Agent": USER_AGENT},
+        )
+        try:
+            self._log_in()
+        except BaseException:
+            self._stub.DropConnections()
+            raise
 
     def close(self) -> None:
         with suppress(Exception):  # the server may be gone; its own time limit ends the session then
-            Disconnect(self._service)
+            self.content.sessionManager.Logout()
+        self._stub.DropConnections()
 
     @contextmanager
     def speaking(self, on: str | None = None) -> Iterator[None]:
@@ -122,6 +145,18 @@ class VSphere:
             finally:
                 view.Destroy()
 
+    def _log_in(self) -> None:
+        with self.speaking():
+            self.content = vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
+        try:
+            self.content.sessionManager.Login(self.endpoint.user, self.endpoint.password.reveal(), None)
+        except (vim.fault.InvalidLogin, vim.fault.NoPermission) as error:
+            raise refused(error, self.endpoint.user, self.endpoint.label) from error
+        except OSError as error:
+            raise unanswered_login(error, self.endpoint.label) from error
+        except Exception as error:
+            raise translate(error, self.endpoint.label) from error
+
     def _retrieve(self, kinds: Mapping[Any, Sequence[str]], objects: list[Any]) -> list[tuple[Any, dict[str, Any]]]:
         if not objects:
             return []
@@ -141,7 +176,7 @@ class VSphere:
 
 def thumbprints(host: str, port: int, label: str) -> tuple[str, str, str]:
     """The certificate that a server shows in its TLS handshake: SHA-1 and SHA-256 in colon form, and its PEM text."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
@@ -155,52 +190,52 @@ def thumbprints(host: str, port: int, label: str) -> tuple[str, str, str]:
     return _colons(hashlib.sha1(shown)), _colons(hashlib.sha256(shown)), ssl.DER_cert_to_PEM_cert(shown)
 
 
-def _log_in(endpoint: Endpoint) -> Any:
-    context = _context(endpoint)
-    try:
-        return SmartConnect(
-            host=endpoint.host,
-            port=endpoint.port,
-            user=endpoint.user,
-            pwd=endpoint.password.reveal(),
-            sslContext=context,
-            httpConnectionTimeout=CALL_TIMEOUT_S,
-            customHeaders={"User-Agent": USER_AGENT},
-        )
-    except (vim.fault.InvalidLogin, vim.fault.NoPermission) as error:
-        raise Authentication(
-            f"the login of '{endpoint.user}' was refused",
-            on=endpoint.label,
-            remedy="Correct the user and password (VSPHERE_USER, VSPHERE_PASSWORD); it is not tried again.",
-        ) from error
-    except Exception as error:
-        raise translate(error, endpoint.label) from error
+class _Handshake(ssl.SSLContext):
+    """The TLS side of each connection: a pin is compared before the first byte is sent, since pyVmomi accepts a wrong
+    one (facts/lab.md); then the timeout of a connection attempt becomes that of a call."""
+
+    endpoint: Endpoint
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> _Handshake:
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.endpoint = endpoint
+        if endpoint.thumbprint or not endpoint.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context.load_default_certs()
+        return context
+
+    def wrap_socket(self, *arguments: Any, **named: Any) -> ssl.SSLSocket:
+        secured = super().wrap_socket(*arguments, **named)
+        try:
+            if self.endpoint.thumbprint:
+                _compare(self.endpoint, secured.getpeercert(binary_form=True) or b"")
+        except Permanent:
+            secured.close()
+            raise
+        secured.settimeout(CALL_TIMEOUT_S)
+        return secured
 
 
-def _context(endpoint: Endpoint) -> ssl.SSLContext:
-    """The pin is checked here, by ourselves: pyVmomi accepts a wrong one (facts/lab.md)."""
-    context = ssl.create_default_context()
-    if endpoint.thumbprint:
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(cadata=_pinned(endpoint))
-    elif not endpoint.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _pinned(endpoint: Endpoint) -> str:
-    sha1, sha256, pem = thumbprints(endpoint.host, endpoint.port, endpoint.label)
-    wanted = (endpoint.thumbprint or "").replace(":", "").upper()
-    if wanted not in (sha1.replace(":", ""), sha256.replace(":", "")):
+def _compare(endpoint: Endpoint, shown: bytes) -> None:
+    pin = (endpoint.thumbprint or "").replace(":", "").strip().lower()
+    digest = _THUMBPRINTS.get(len(pin))
+    if digest is None:
         raise Permanent(
-            f"its certificate's thumbprint is {sha1}, not the pinned {endpoint.thumbprint}",
+            f"the pinned thumbprint '{endpoint.thumbprint}' is neither SHA-1 (40 digits) nor SHA-256 (64 digits)",
+            on=endpoint.label,
+            remedy="Correct VSPHERE_THUMBPRINT, or write it with `python -m ops preflight --pin`.",
+        )
+    found = digest(shown)
+    if not hmac.compare_digest(found.hexdigest(), pin):
+        raise Permanent(
+            f"its certificate's thumbprint is {_colons(found)}, not the pinned {endpoint.thumbprint}",
             on=endpoint.label,
             remedy="If the certificate was replaced on purpose, pin the new one: `python -m ops preflight --pin`. "
             "No password was sent.",
         )
-    return pem
 
 
 def _colons(digest: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -11,20 +11,29 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from providers.esxi import faults
+from providers.esxi import faults, resources
 from providers.esxi.resources import RulesetProvider
+from providers.kit.retry import RetryPolicy
 from providers.kit.sessions import SESSIONS
+from tests.esxi.simulator import Simulator, running
+
+NOBODY = "nobody"
 
 
 @dataclass
 class FakeHost:
-    """One host: its rulesets as key → (enabled, allowed), and what refuses a change."""
+    """One host: its rulesets as key → (enabled, allowed; [] is everybody), and what refuses a change.
+
+    `refusals` is how often it refuses; `shows` is whether the vCenter knows its firewall at all.
+    """
 
     name: str
     rules: dict[str, tuple[bool, list[str]]]
     connected: bool = True
     version: str = "8.0.2"
     refuses: Exception | None = None
+    refusals: int = 1_000_000
+    shows: bool = True
     required: frozenset[str] = frozenset()
 
 
@@ -35,6 +44,7 @@ class FakeSite:
     hosts: list[FakeHost]
     calls: list[str] = field(default_factory=list)
     collections: int = 0
+    logins: int = 0
 
     def __post_init__(self) -> None:
         self.endpoint = SimpleNamespace(label="vCenter vc")
@@ -42,6 +52,10 @@ class FakeSite:
         self._center = _moref(vim.Datacenter, "dc-1")
         self._cluster = _moref(vim.ClusterComputeResource, "domain-c1")
         self._systems: dict[Any, FakeHost] = {}
+
+    def log_in(self) -> FakeSite:
+        self.logins += 1
+        return self
 
     def close(self) -> None:
         self.calls.append("logout")
@@ -56,7 +70,7 @@ class FakeSite:
     def collect(self, kinds: Mapping[Any, Any], roots: Any = None) -> list[tuple[Any, dict[str, Any]]]:
         self.collections += 1
         if roots is not None:
-            return [(one, {"firewallInfo": SimpleNamespace(ruleset=self._rulesets(one))}) for one in roots]
+            return [(one, self._info(one)) for one in roots]
         members = {host.name: _moref(vim.HostSystem, f"host-{host.name}") for host in self.hosts}
         tree: list[tuple[Any, dict[str, Any]]] = [
             (self._center, {"name": "DC", "parent": self._root}),
@@ -75,13 +89,18 @@ class FakeSite:
             "config.product.version": host.version,
         }
 
+    def _info(self, system: Any) -> dict[str, Any]:
+        return {"firewallInfo": SimpleNamespace(ruleset=self._rulesets(system))} if system.host.shows else {}
+
     def _rulesets(self, system: Any) -> list[Any]:
         return [
             SimpleNamespace(
                 key=key,
                 enabled=enabled,
                 required=key in system.host.required,
-                allowedHosts=SimpleNamespace(allIp=not allowed, ipAddress=allowed, ipNetwork=[]),
+                allowedHosts=SimpleNamespace(
+                    allIp=not allowed, ipAddress=[one for one in allowed if one != NOBODY], ipNetwork=[]
+                ),
             )
             for key, (enabled, allowed) in system.host.rules.items()
         ]
@@ -102,10 +121,13 @@ class _System:
             *spec.allowedHosts.ipAddress,
             *(f"{n.network}/{n.prefixLength}" for n in spec.allowedHosts.ipNetwork),
         ]
+        if not allowed and not spec.allowedHosts.allIp:
+            allowed = [NOBODY]
         self._change(f"allow {', '.join(allowed) or 'all'}", id, allowed=allowed)
 
     def _change(self, what: str, key: str, enabled: bool | None = None, allowed: list[str] | None = None) -> None:
-        if self.host.refuses:
+        if self.host.refuses and self.host.refusals:
+            self.host.refusals -= 1
             raise self.host.refuses
         self._site.calls.append(f"{self.host.name}: {what} {key}")
         was, had = self.host.rules[key]
@@ -124,10 +146,10 @@ class Bench:
         self.provider = RulesetProvider()
 
     def create(self, **arguments: Any) -> dict[str, Any]:
-        return dict(self.provider.create({"cluster": "C0", **arguments}).outs)
+        return self.provider.create({"cluster": "C0", **arguments}).outs or {}
 
     def update(self, before: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-        return dict(self.provider.update("id", before, {"cluster": "C0", **arguments}).outs)
+        return self.provider.update("id", before, {"cluster": "C0", **arguments}).outs or {}
 
 
 @pytest.fixture
@@ -135,8 +157,24 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     def made(*hosts: FakeHost) -> Bench:
         site = FakeSite(list(hosts))
         monkeypatch.setattr(RulesetProvider, "endpoint", lambda self, settings, desired: id(site))
-        monkeypatch.setattr(RulesetProvider, "connect", lambda self, settings, desired: site)
+        monkeypatch.setattr(RulesetProvider, "connect", lambda self, settings, desired: site.log_in())
+        monkeypatch.setattr(RulesetProvider, "retries", RetryPolicy(first_wait_s=0.0))
+        monkeypatch.setattr(resources, "HOST_RETRIES", RetryPolicy(attempts=3, first_wait_s=0.0))
         return Bench(site)
 
     yield made
     SESSIONS.close_all()
+
+
+@pytest.fixture(scope="module")
+def vcenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """The lab's vCenter: cluster DC0_C0 with hosts of ESXi 6.5, 7.0 and 8.0, and the host DC0_H0 beside it."""
+    with running(tmp_path_factory.mktemp("vcenter")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def esxi_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """An ESXi host without a vCenter."""
+    with running(tmp_path_factory.mktemp("esxi"), "-esx") as one:
+        yield one

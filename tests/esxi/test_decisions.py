@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from pyVmomi import vim, vmodl
 
+from providers.kit.errors import Permanent
 from providers.kit.provider import Failed
-from tests.esxi.conftest import FakeHost
+from tests.esxi.conftest import NOBODY, FakeHost
 
-CLOSED, OPEN = (False, []), (True, [])
+CLOSED: tuple[bool, list[str]] = (False, [])
+OPEN: tuple[bool, list[str]] = (True, [])
 
 CASES = [
     (
@@ -55,6 +57,36 @@ CASES = [
         [FakeHost("a", {"vSPC": (True, ["10.9.9.9"])})],
         [],
     ),
+    (
+        "an open ruleset is narrowed where it stands",
+        {"ruleset": "vSPC", "allowed_hosts": ["10.0.0.0/8", "2001:DB8::1"]},
+        [FakeHost("a", {"vSPC": OPEN})],
+        ["a: allow 2001:db8::1, 10.0.0.0/8 vSPC"],
+    ),
+    (
+        "nothing is to do: it is closed, and who would be allowed is the same",
+        {"ruleset": "vSPC", "enabled": False, "allowed_hosts": "all"},
+        [FakeHost("a", {"vSPC": CLOSED})],
+        [],
+    ),
+    (
+        "a host that is busy is asked again",
+        {"ruleset": "vSPC"},
+        [FakeHost("a", {"vSPC": CLOSED}, refuses=vim.fault.TaskInProgress(), refusals=2)],
+        ["a: enable vSPC"],
+    ),
+    (
+        "nothing is to do: what is required is open already",
+        {"ruleset": "vSPC"},
+        [FakeHost("a", {"vSPC": OPEN}, required=frozenset({"vSPC"}))],
+        [],
+    ),
+    (
+        "one of several hosts lacks the ruleset: the others are done",
+        {"ruleset": "vic-engine"},
+        [FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vic-engine": CLOSED})],
+        ["b: enable vic-engine"],
+    ),
 ]
 
 
@@ -97,6 +129,125 @@ def test_hosts_that_fail_are_named_and_the_others_are_done(bench: Any) -> None:
     assert state["hosts"]["a"]["enabled"] is True
 
 
+def test_a_host_that_lacks_the_ruleset_is_named(bench: Any) -> None:
+    site = bench(FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vic-engine": CLOSED}))
+
+    state = site.create(ruleset="vic-engine")
+
+    assert "1 host was not changed" in state["memory"]["failed"]["message"]
+    assert "\n  a: there is no ruleset 'vic-engine'" in state["memory"]["failed"]["message"]
+    assert state["hosts"]["a"] == {"ruleset": "vic-engine", "reason": "there is no ruleset 'vic-engine'"}
+
+
+def test_the_output_says_which_ruleset_vic_became_and_what_it_opens(bench: Any) -> None:
+    site = bench(FakeHost("new", {"vSPC": CLOSED, "vic-engine": CLOSED}), FakeHost("old", {"vSPC": CLOSED}))
+
+    hosts = site.create(ruleset="vic")["hosts"]
+
+    assert hosts["new"] == {"ruleset": "vic-engine", "enabled": True, "allowed_hosts": "all", "reason": ""}
+    assert hosts["old"]["ruleset"] == "vSPC" and "all outgoing tcp" in hosts["old"]["reason"]
+
+
+def test_a_host_that_was_never_seen_is_drift_until_it_is_back_and_then_remembered_as_it_came(bench: Any) -> None:
+    hosts = [FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vSPC": OPEN}, connected=False, shows=False)]
+    site = bench(*hosts)
+    state = site.create(ruleset="vSPC", enabled=True, allowed_hosts=["10.0.0.1"])
+    wanted = {"cluster": "C0", "ruleset": "vSPC", "enabled": True, "allowed_hosts": ["10.0.0.1"]}
+    drift = [change.path for change in site.provider.changes(site.provider.read("id", state).outs, wanted)]
+    hosts[1].connected = hosts[1].shows = True
+    state = site.update(state, ruleset="vSPC", allowed_hosts=["10.0.0.1"])
+    narrowed = dict(hosts[1].rules)
+
+    site.provider.delete("id", state)
+
+    assert "hosts.b.enabled" in drift
+    assert narrowed == {"vSPC": (True, ["10.0.0.1"])}
+    assert [host.rules["vSPC"] for host in hosts] == [CLOSED, OPEN]
+
+
+def test_a_session_that_ends_in_the_middle_is_renewed_and_the_work_finished(bench: Any) -> None:
+    hosts = [
+        FakeHost("a", {"vSPC": CLOSED}),
+        FakeHost("b", {"vSPC": CLOSED}, refuses=vim.fault.NotAuthenticated(), refusals=1),
+    ]
+    site = bench(*hosts)
+
+    state = site.create(ruleset="vSPC", at_once=1)
+
+    assert [host.rules["vSPC"] for host in hosts] == [OPEN, OPEN]
+    assert state["memory"]["failed"] == {}
+    assert site.site.logins == 2
+    assert {name: rule["enabled"] for name, rule in state["memory"]["before"]["hosts"].items()} == {
+        "a": False,
+        "b": False,
+    }
+
+
+def test_a_host_that_comes_back_in_the_middle_is_left_for_the_next_run(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vSPC": CLOSED}, shows=False)]
+    site = bench(*hosts)
+    first_look = site.site._info
+
+    def comes_back(system: Any) -> Any:
+        shown = first_look(system)
+        system.host.shows = True
+        return shown
+
+    monkeypatch.setattr(site.site, "_info", comes_back)
+    state = site.create(ruleset="vSPC")
+    half = [host.rules["vSPC"] for host in hosts]
+    state = site.update(state, ruleset="vSPC")
+
+    assert half == [OPEN, CLOSED]
+    assert hosts[1].rules["vSPC"] == OPEN
+    assert state["memory"]["before"]["hosts"]["b"]["enabled"] is False
+
+
+@pytest.mark.parametrize("lost", [{"connected": False}, {"connected": False, "shows": False}])
+def test_destroy_names_a_host_that_it_could_not_put_back_and_finishes_it_later(
+    bench: Any, capsys: pytest.CaptureFixture[str], lost: dict[str, bool]
+) -> None:
+    hosts = [FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vSPC": CLOSED})]
+    site = bench(*hosts)
+    state = site.create(ruleset="vSPC")
+    vars(hosts[1]).update(lost)
+
+    with pytest.raises(Failed):
+        site.provider.delete("id", state)
+    said = capsys.readouterr().err
+    half = [host.rules["vSPC"] for host in hosts]
+    hosts[1].connected = hosts[1].shows = True
+    site.provider.delete("id", state)
+
+    assert "1 host was not changed" in said and "\n  b: not connected" in said
+    assert half == [CLOSED, OPEN]
+    assert [host.rules["vSPC"] for host in hosts] == [CLOSED, CLOSED]
+
+
+def test_a_cluster_that_is_gone_is_gone_for_refresh_and_no_obstacle_for_destroy(bench: Any) -> None:
+    site = bench(FakeHost("a", {"vSPC": CLOSED}))
+    state = site.create(ruleset="vSPC")
+    site.site.hosts.clear()
+
+    assert site.provider.read("id", state).id is None
+    site.provider.delete("id", state)
+
+
+def test_what_only_could_not_be_read_is_not_forgotten(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = bench(FakeHost("a", {"vSPC": CLOSED}))
+    state = site.create(ruleset="vSPC")
+    monkeypatch.setattr(site.site, "collect", _refuse)
+
+    with pytest.raises(Failed):
+        site.provider.read("id", state)
+
+
+def _refuse(*arguments: Any, **named: Any) -> None:
+    raise Permanent("NoPermission, the user lacks System.View", on="vCenter vc", remedy="Grant it.")
+
+
 def test_the_next_up_changes_only_those_that_failed(bench: Any) -> None:
     hosts = [FakeHost("a", {"vSPC": CLOSED}), FakeHost("b", {"vSPC": CLOSED}, connected=False)]
     site = bench(*hosts)
@@ -116,13 +267,16 @@ def test_destroy_puts_back_a_mixed_beginning_host_by_host(bench: Any) -> None:
         FakeHost("a", {"vSPC": CLOSED}),
         FakeHost("b", {"vSPC": OPEN}),
         FakeHost("c", {"vSPC": (False, ["10.0.0.1"])}),
+        FakeHost("d", {"vSPC": (True, [NOBODY])}),
     ]
     site = bench(*hosts)
     state = site.create(ruleset="vSPC", allowed_hosts="all")
 
+    opened = [host.rules["vSPC"] for host in hosts]
     site.provider.delete("id", state)
 
-    assert [host.rules["vSPC"] for host in hosts] == [CLOSED, OPEN, (False, ["10.0.0.1"])]
+    assert opened == [OPEN] * 4
+    assert [host.rules["vSPC"] for host in hosts] == [CLOSED, OPEN, (False, ["10.0.0.1"]), (True, [NOBODY])]
 
 
 def test_a_host_that_joined_later_is_put_back_as_it_came_and_one_that_left_is_forgotten(bench: Any) -> None:
@@ -152,7 +306,7 @@ def test_keep_leaves_everything_as_it_is(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("hosts", "wanted", "words"),
     [
-        ([FakeHost("a", {"vSPC": CLOSED})], {"ruleset": "vSPCC"}, "there is no ruleset 'vSPCC'. It has vSPC."),
+        ([FakeHost("a", {"vSPC": CLOSED})], {"ruleset": "vSPCC"}, "there is no ruleset 'vSPCC'. Near names: vSPC."),
         (
             [FakeHost("a", {"vSPC": OPEN}, required=frozenset({"vSPC"}))],
             {"ruleset": "vSPC", "enabled": False},
@@ -161,6 +315,8 @@ def test_keep_leaves_everything_as_it_is(bench: Any) -> None:
         ([], {"ruleset": "vSPC"}, "the cluster has no hosts"),
         ([FakeHost("a", {"vSPC": CLOSED})], {"ruleset": "vSPC", "cluster": "C1"}, "Near names: C0."),
         ([FakeHost("a", {"vSPC": CLOSED}, refuses=vmodl.fault.HostNotConnected())], {"ruleset": "vSPC"}, "Reconnect"),
+        ([FakeHost("a", {}, connected=False, shows=False)], {"ruleset": "vSPC"}, "host a: not connected. Reconnect"),
+        ([FakeHost("a", {"x": OPEN}), FakeHost("b", {"y": OPEN})], {"ruleset": "vic"}, "there is no ruleset 'vSPC'"),
     ],
 )
 def test_what_is_refused_is_said_in_one_line(
