@@ -72,27 +72,12 @@ class Environment:
         return stamp == {**self._wanted_stamp(), "packages": stamp.get("packages")} and self._still_there(stamp)
 
     def _make(self) -> None:
-        before = self._read_stamp()
         log = toolchain.log_file("python-packages")
         wanted = self._wanted_stamp()
-        changed = {name for name, value in wanted.items() if before.get(name) != value}
         self._stamp.unlink(missing_ok=True)
-        if changed == {"requirements"} and self._still_there(before):
-            say("Brings the Python packages in .venv up to date (usually half a minute)")
-            venv.install(self.folder, self._requirements, log=log)
-            self._remove_strangers(log)
-        else:
-            say("Installs the Python packages into .venv, each checked by its hash (usually a minute)")
-            venv.make(self.folder, self._requirements, log=log)
+        say("Installs the Python packages into .venv, each checked by its hash (seconds, the first time half a minute)")
+        venv.make(self.folder, self._requirements, log=log)
         self._stamp.write_text(json.dumps({**wanted, "packages": len(self._installed())}))
-
-    def _remove_strangers(self, log: Path) -> None:
-        """Removes what the requirements no longer name: a Pulumi SDK without its plugin slows down every run."""
-        named = {_plain(name) for name in re.findall(r"^([A-Za-z0-9_.-]+)==", self._requirements.read_text(), re.M)}
-        strangers = sorted(self._installed() - named - {"pip", "setuptools"})
-        if strangers:
-            argv = [str(self.python), "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes", *strangers]
-            toolchain.run_logged(argv, what="the removal of Python packages", log=log)
 
     def _wanted_stamp(self) -> dict[str, object]:
         try:

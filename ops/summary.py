@@ -13,6 +13,7 @@ _VERBS = {
     "delete": "removed",
     "import": "taken over",
 }
+_OPEN = {True: "open", False: "closed"}
 _DIGEST_SHOWN = len("@sha256:") + 12
 
 
@@ -74,12 +75,10 @@ def _vm(vm: Any) -> list[str]:
 
 
 def _firewall(hosts: Any) -> list[str]:
-    by_rule: dict[tuple[str, bool], list[str]] = {}
+    by_rule: dict[tuple[str, str], list[str]] = {}
     for host, rule in sorted((hosts or {}).items()):
-        by_rule.setdefault((str(rule.get("ruleset")), bool(rule.get("enabled"))), []).append(host)
-    return [
-        f"{ruleset} {'open' if enabled else 'closed'} on {_few(names)}" for (ruleset, enabled), names in by_rule.items()
-    ]
+        by_rule.setdefault((str(rule.get("ruleset")), _OPEN.get(rule.get("enabled"), "unknown")), []).append(host)
+    return [f"{ruleset} {state} on {_few(names)}" for (ruleset, state), names in by_rule.items()]
 
 
 def _vch(vch: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_help_and_set_up_need_no_installed_package(checkout: Path) -> None:
     done = subprocess.run([sys.executable, "-S", "-c", script], cwd=checkout, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
-    assert "setup  Sets the checkout up" in done.stdout
+    assert re.search(r"setup +Sets the checkout up", done.stdout)
 
 
 def test_an_unknown_command_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The checkout's `.venv`: made anew, brought up to date or left alone, by what its stamp says."""
+"""The checkout's `.venv`: made anew or left alone, by what its stamp says."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (folder / venv.MADE_WITH).write_text(os.path.realpath(sys.executable))
 
     monkeypatch.setattr(venv, "make", lambda folder, requirements, log: pretend("made", folder))
-    monkeypatch.setattr(venv, "install", lambda folder, requirements, log: pretend("updated", folder))
     return calls
 
 
@@ -50,13 +49,13 @@ def test_a_whole_environment_is_left_alone(project: Path, done: list[str]) -> No
     assert done == ["made"]
 
 
-def test_changed_requirements_bring_it_up_to_date(project: Path, done: list[str]) -> None:
+def test_after_changed_requirements_it_is_made_again(project: Path, done: list[str]) -> None:
     Environment(project).ensure()
     (project / "requirements.txt").write_text(PINNED.replace("1.0", "1.1"))
 
     Environment(project).ensure()
 
-    assert done == ["made", "updated"]
+    assert done == ["made", "made"]
 
 
 def remove_package(folder: Path) -> None:
@@ -111,6 +110,77 @@ def test_one_that_was_moved_is_made_again(project: Path, done: list[str]) -> Non
     Environment(moved).ensure()
 
     assert done == ["made", "made"]
+
+
+@pytest.fixture
+def installers(monkeypatch: pytest.MonkeyPatch, cache: Path) -> list[str]:
+    """What installs: `uv` (which fails while the cache's `uv-broken` is there) and `pip`; nothing is fetched."""
+    calls: list[str] = []
+
+    def run(argv: list[str], **_: object) -> None:
+        if argv[1:3] == ["-m", "venv"]:
+            folder = Path(argv[-1])
+            (folder / "bin").mkdir(parents=True, exist_ok=True)
+            (folder / "bin/python").unlink(missing_ok=True)
+            (folder / "bin/python").symlink_to(sys.executable)
+            return
+        by_uv = "uv-" in Path(argv[0]).name
+        what = "uv itself" if argv[-1].endswith("uv-requirement.txt") else "all"
+        calls.append(f"{'uv' if by_uv else 'pip'}: {what}")
+        if what == "uv itself":
+            (Path(argv[0]).parent / "uv").write_text("uv")
+        if by_uv and (cache / "uv-broken").exists():
+            raise SetupError("no route")
+
+    monkeypatch.setattr(venv.toolchain, "run_logged", run)
+    return calls
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    file = tmp_path / "requirements.txt"
+    file.write_text("six==1.0 \\\n    --hash=sha256:00\nuv==0.1 \\\n    --hash=sha256:01\n    # via drydock\n")
+    return file
+
+
+def test_the_first_time_pip_brings_uv_and_uv_the_rest(
+    tmp_path: Path, requirements: Path, installers: list[str]
+) -> None:
+    venv.make(tmp_path / "one", requirements, log=tmp_path / "log")
+
+    assert installers == ["pip: uv itself", "uv: all"]
+
+
+def test_a_second_environment_needs_no_pip(tmp_path: Path, requirements: Path, installers: list[str]) -> None:
+    venv.make(tmp_path / "one", requirements, log=tmp_path / "log")
+    installers.clear()
+
+    venv.make(tmp_path / "two", requirements, log=tmp_path / "log")
+
+    assert installers == ["uv: all"]
+
+
+def test_where_uv_fails_pip_does_it_all(tmp_path: Path, requirements: Path, installers: list[str], cache: Path) -> None:
+    cache.mkdir(exist_ok=True)
+    (cache / "uv-broken").touch()
+
+    venv.make(tmp_path / "one", requirements, log=tmp_path / "log")
+
+    assert installers == ["pip: uv itself", "uv: all", "pip: all"]
+
+
+def test_a_link_is_replaced_and_what_it_points_to_stays(
+    tmp_path: Path, requirements: Path, installers: list[str]
+) -> None:
+    somebodys = tmp_path / "somebody's"
+    somebodys.mkdir()
+    (somebodys / "file").touch()
+    (tmp_path / "one").symlink_to(somebodys)
+
+    venv.make(tmp_path / "one", requirements, log=tmp_path / "log")
+
+    assert (somebodys / "file").exists()
+    assert not (tmp_path / "one").is_symlink()
 
 
 def test_a_python_without_ensurepip_names_the_package_to_install(

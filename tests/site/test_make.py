@@ -68,7 +68,6 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("clone") / "dry dock"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    (folder / ".venv").symlink_to(ROOT / ".venv")
     with tempfile.TemporaryDirectory(prefix="drydock-", ignore_cleanup_errors=True) as state:
         one = Checkout(folder, Path(state))
         yield one
