@@ -19,19 +19,20 @@ type browser struct {
 	host    *simulator.EnvironmentBrowser
 }
 
-// giveBrowsers gives one to each VM that has none yet.
-func giveBrowsers(model *simulator.Model) {
-	for _, entity := range model.Map().All("VirtualMachine") {
-		vm := entity.(*simulator.VirtualMachine)
-		host, ok := model.Map().Get(vm.EnvironmentBrowser).(*simulator.EnvironmentBrowser)
-		if !ok {
-			continue
-		}
-		own := &browser{machine: vm, host: host}
-		own.Self = types.ManagedObjectReference{Type: "EnvironmentBrowser", Value: "envbrowser-" + vm.Self.Value}
-		model.Map().Put(own)
-		vm.EnvironmentBrowser = own.Self
+// giveBrowser gives one to a VM that has none yet.
+func giveBrowser(registry *simulator.Registry, vm *simulator.VirtualMachine) {
+	host, ok := registry.Get(vm.EnvironmentBrowser).(*simulator.EnvironmentBrowser)
+	if !ok {
+		return
 	}
+	own := &browser{machine: vm, host: host}
+	own.Self = browserOf(vm.Self)
+	registry.Put(own)
+	vm.EnvironmentBrowser = own.Self
+}
+
+func browserOf(vm types.ManagedObjectReference) types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "EnvironmentBrowser", Value: "envbrowser-" + vm.Value}
 }
 
 func (b *browser) QueryConfigOption(req *types.QueryConfigOption) soap.HasFault {

@@ -3,13 +3,9 @@ package main
 import (
 	"encoding/json"
 	"net"
-	"sort"
-	"strconv"
-	"strings"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -20,26 +16,18 @@ type firewall struct {
 	host *simulator.HostSystem
 }
 
-// addFirewall gives a host rule sets of its own; vic-engine comes with vSphere 6.7 (facts/firewall.md).
-func addFirewall(model *simulator.Model, host *simulator.HostSystem, version string) {
-	ref := host.ConfigManager.FirewallSystem
-	if ref == nil {
-		return
-	}
-	system, ok := model.Map().Get(*ref).(*simulator.HostFirewallSystem)
+// addFirewall gives a host rulesets of its own; vic-engine comes with vSphere 6.7 (facts/firewall.md).
+func addFirewall(registry *simulator.Registry, host *simulator.HostSystem, of release) {
+	system, ok := registry.Get(*host.ConfigManager.FirewallSystem).(*simulator.HostFirewallSystem)
 	if !ok {
 		return
 	}
-	own := new(types.HostFirewallInfo)
-	copyOf(system.FirewallInfo, own)
-	if since(version, 6, 7) {
-		own.Ruleset = append(own.Ruleset, vicEngine())
+	system.FirewallInfo = copyOf(system.FirewallInfo)
+	if of.since(6, 7) {
+		system.FirewallInfo.Ruleset = append(system.FirewallInfo.Ruleset, vicEngine())
 	}
-	system.FirewallInfo = own
-	if host.Config != nil {
-		host.Config.Firewall = own
-	}
-	model.Map().Put(&firewall{system, host})
+	host.Config.Firewall = system.FirewallInfo
+	registry.Put(&firewall{system, host})
 }
 
 func vicEngine() types.HostFirewallRuleset {
@@ -56,127 +44,130 @@ func vicEngine() types.HostFirewallRuleset {
 	}
 }
 
-func (f *firewall) EnableRuleset(req *types.EnableRuleset) soap.HasFault {
-	body := &methods.EnableRulesetBody{}
-	if rule, fault := f.changeable(req.Id); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
+func (f *firewall) EnableRuleset(ctx *simulator.Context, req *types.EnableRuleset) soap.HasFault {
+	fault := f.change(ctx, req.Id, func(rule *types.HostFirewallRuleset) types.BaseMethodFault {
 		rule.Enabled = true
-		body.Res = new(types.EnableRulesetResponse)
+		return nil
+	})
+	if fault != nil {
+		return &methods.EnableRulesetBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.EnableRulesetBody{Res: new(types.EnableRulesetResponse)}
 }
 
-func (f *firewall) DisableRuleset(req *types.DisableRuleset) soap.HasFault {
-	body := &methods.DisableRulesetBody{}
-	rule, fault := f.changeable(req.Id)
-	switch {
-	case fault != nil:
-		body.Fault_ = simulator.Fault("", fault)
-	case rule.Required:
-		body.Fault_ = simulator.Fault("Ruleset "+req.Id+" is required and cannot be disabled.", new(types.HostConfigFault))
-	default:
+// DisableRuleset answers HostConfigFault for a required ruleset: the reference knows that and NotFound, nothing else.
+func (f *firewall) DisableRuleset(ctx *simulator.Context, req *types.DisableRuleset) soap.HasFault {
+	fault := f.change(ctx, req.Id, func(rule *types.HostFirewallRuleset) types.BaseMethodFault {
+		if rule.Required {
+			return new(types.HostConfigFault)
+		}
 		rule.Enabled = false
-		body.Res = new(types.DisableRulesetResponse)
+		return nil
+	})
+	if fault != nil {
+		return &methods.DisableRulesetBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.DisableRulesetBody{Res: new(types.DisableRulesetResponse)}
 }
 
-func (f *firewall) UpdateRuleset(req *types.UpdateRuleset) soap.HasFault {
-	body := &methods.UpdateRulesetBody{}
-	rule, fault := f.changeable(req.Id)
-	switch {
-	case fault != nil:
-		body.Fault_ = simulator.Fault("", fault)
-	case !valid(req.Spec.AllowedHosts):
-		body.Fault_ = simulator.Fault("", &types.InvalidArgument{InvalidProperty: "spec.allowedHosts"})
-	default:
+func (f *firewall) UpdateRuleset(ctx *simulator.Context, req *types.UpdateRuleset) soap.HasFault {
+	fault := f.change(ctx, req.Id, func(rule *types.HostFirewallRuleset) types.BaseMethodFault {
 		allowed := req.Spec.AllowedHosts
+		if wrong := wrongPart(allowed); wrong != "" {
+			return &types.InvalidArgument{InvalidProperty: wrong}
+		}
 		rule.AllowedHosts = &allowed
-		body.Res = new(types.UpdateRulesetResponse)
+		return nil
+	})
+	if fault != nil {
+		return &methods.UpdateRulesetBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.UpdateRulesetBody{Res: new(types.UpdateRulesetResponse)}
 }
 
 func (f *firewall) RefreshFirewall(*types.RefreshFirewall) soap.HasFault {
-	body := &methods.RefreshFirewallBody{}
 	if fault := f.reachable(); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
-		body.Res = new(types.RefreshFirewallResponse)
+		return &methods.RefreshFirewallBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.RefreshFirewallBody{Res: new(types.RefreshFirewallResponse)}
 }
 
-func (f *firewall) UpdateDefaultPolicy(req *types.UpdateDefaultPolicy) soap.HasFault {
-	body := &methods.UpdateDefaultPolicyBody{}
+// UpdateDefaultPolicy leaves what isn't set as it was, as the reference says.
+func (f *firewall) UpdateDefaultPolicy(ctx *simulator.Context, req *types.UpdateDefaultPolicy) soap.HasFault {
 	if fault := f.reachable(); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
-		f.FirewallInfo.DefaultPolicy = req.DefaultPolicy
-		body.Res = new(types.UpdateDefaultPolicyResponse)
+		return &methods.UpdateDefaultPolicyBody{Fault_: explained(fault)}
 	}
-	return body
+	info := copyOf(f.FirewallInfo)
+	if incoming := req.DefaultPolicy.IncomingBlocked; incoming != nil {
+		info.DefaultPolicy.IncomingBlocked = incoming
+	}
+	if outgoing := req.DefaultPolicy.OutgoingBlocked; outgoing != nil {
+		info.DefaultPolicy.OutgoingBlocked = outgoing
+	}
+	f.put(ctx, info)
+	return &methods.UpdateDefaultPolicyBody{Res: new(types.UpdateDefaultPolicyResponse)}
 }
 
-// changeable finds a rule set for a change, or says why it can't be changed.
-func (f *firewall) changeable(id string) (*types.HostFirewallRuleset, types.BaseMethodFault) {
+// change does something to one ruleset, or says why it can't be done.
+func (f *firewall) change(
+	ctx *simulator.Context, id string, how func(*types.HostFirewallRuleset) types.BaseMethodFault,
+) types.BaseMethodFault {
 	if fault := f.reachable(); fault != nil {
-		return nil, fault
+		return fault
 	}
-	for i := range f.FirewallInfo.Ruleset {
-		if f.FirewallInfo.Ruleset[i].Key == id {
-			return &f.FirewallInfo.Ruleset[i], nil
+	info := copyOf(f.FirewallInfo)
+	for i := range info.Ruleset {
+		if info.Ruleset[i].Key == id {
+			fault := how(&info.Ruleset[i])
+			if fault == nil {
+				f.put(ctx, info)
+			}
+			return fault
 		}
 	}
-	return nil, new(types.NotFound)
+	return new(types.NotFound)
+}
+
+// put makes new settings the host's; who waits for updates of the firewall or of the host hears of it.
+func (f *firewall) put(ctx *simulator.Context, info *types.HostFirewallInfo) {
+	ctx.Update(f, []types.PropertyChange{{Name: "firewallInfo", Val: *info}})
+	ctx.Map.AtomicUpdate(ctx, f.host, []types.PropertyChange{{Name: "config.firewall", Val: *info}})
 }
 
 func (f *firewall) reachable() types.BaseMethodFault {
-	if f.host.Runtime.ConnectionState == types.HostSystemConnectionStateConnected {
+	if connected(f.host) {
 		return nil
 	}
-	return &types.HostNotConnected{}
+	return new(types.HostNotConnected)
 }
 
-func valid(list types.HostFirewallRulesetIpList) bool {
+// wrongPart names the first part of a list of allowed hosts that a host would not take; empty means that all is well.
+func wrongPart(list types.HostFirewallRulesetIpList) string {
 	for _, address := range list.IpAddress {
 		if net.ParseIP(address) == nil {
-			return false
+			return "spec.allowedHosts.ipAddress"
 		}
 	}
 	for _, network := range list.IpNetwork {
 		ip := net.ParseIP(network.Network)
 		if ip == nil || network.PrefixLength < 0 || int(network.PrefixLength) > bits(ip) {
-			return false
+			return "spec.allowedHosts.ipNetwork"
 		}
 	}
-	return true
+	return ""
 }
 
 func bits(ip net.IP) int {
 	if ip.To4() != nil {
-		return 32
+		return 8 * net.IPv4len
 	}
-	return 128
+	return 8 * net.IPv6len
 }
 
-// since says whether a version is the given one or later.
-func since(version string, major, minor int) bool {
-	parts := append(strings.Split(version, "."), "0")
-	a, _ := strconv.Atoi(parts[0])
-	b, _ := strconv.Atoi(parts[1])
-	return a > major || a == major && b >= minor
-}
-
-func copyOf(from, to any) {
+// copyOf is a deep copy of plain data.
+func copyOf[T any](from *T) *T {
+	to := new(T)
 	data, _ := json.Marshal(from)
 	_ = json.Unmarshal(data, to)
-}
-
-// inOrder lists the objects of a kind by name: the registry's own order is that of a Go map.
-func inOrder(model *simulator.Model, kind string) []mo.Entity {
-	all := model.Map().All(kind)
-	sort.Slice(all, func(i, j int) bool { return all[i].Entity().Name < all[j].Entity().Name })
-	return all
+	return to
 }

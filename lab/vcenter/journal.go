@@ -8,46 +8,51 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
-	"os"
+	"net/http"
 	"path/filepath"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
 const (
-	firstReference = 1000
-	// From the last used reference to a new VM's own: one for the task of CreateVM_Task, one for the VM.
-	// The journal's tests fail if govmomi changes it.
-	referencesBeforeMachine = 2
-
-	lookPause   = 40 * time.Millisecond
-	stillToCome = 10 * time.Second // a task goes on after the call that started it
+	journalName    = "inventory.json"
+	followInterval = 500 * time.Millisecond
 )
 
 // journal keeps what clients changed in a file, and makes it so again at the next start, under the same references.
+// No answer that could tell a client of a change leaves before the change is written.
 type journal struct {
 	model *simulator.Model
-	file  string
+	file  *keptFile
+	size  size
+	tasks *runningTasks
+	first map[types.ManagedObjectReference]bool // what every new site has
 
-	mu      sync.Mutex
-	written []byte
-	wake    chan struct{}
-	done    chan struct{}
+	changes   atomic.Int64 // calls and tasks so far that may have changed something
+	upTo      atomic.Int64 // how many of these the file knows
+	mu        sync.Mutex   // one write at a time
+	highest   int          // number of the newest reference that was ever kept: none is given out twice
+	asideVMs  []json.RawMessage
+	done      chan struct{}
+	closeOnce sync.Once
 }
 
-// record is the file's content. VMs are kept as govmomi's own JSON, which tells the devices' types.
+// record is the file's content. Objects are kept as govmomi's own JSON, which tells the types of devices.
 type record struct {
-	Machines []json.RawMessage     `json:"machines"`
-	Hosts    map[string]hostRecord `json:"hosts"`
+	Size      *size                 `json:"size,omitempty"`
+	Highest   int                   `json:"highest"`
+	Folders   []json.RawMessage     `json:"folders"`
+	Pools     []json.RawMessage     `json:"pools"`
+	Apps      []json.RawMessage     `json:"apps"`
+	Machines  []json.RawMessage     `json:"machines"`
+	Snapshots []json.RawMessage     `json:"snapshots"`
+	Hosts     map[string]hostRecord `json:"hosts"`
 }
 
 type hostRecord struct {
@@ -58,243 +63,252 @@ type hostRecord struct {
 	Services    []types.HostService             `json:"services"`
 }
 
-func newJournal(model *simulator.Model, file string) *journal {
-	return &journal{model: model, file: file, wake: make(chan struct{}, 1), done: make(chan struct{})}
-}
-
-// close ends follow.
-func (j *journal) close() { close(j.done) }
-
-// changed tells that a call may change the inventory, now or in a task that it starts.
-func (j *journal) changed() {
-	select {
-	case j.wake <- struct{}{}:
-	default:
+// openJournal makes a new site what it was when it was left.
+func openJournal(model *simulator.Model, state string, size size) (*journal, error) {
+	j := &journal{
+		model: model,
+		file:  &keptFile{path: filepath.Join(state, journalName)},
+		size:  size,
+		first: map[types.ManagedObjectReference]bool{},
+		done:  make(chan struct{}),
 	}
+	j.tasks = &runningTasks{journal: j, running: map[types.ManagedObjectReference]bool{}}
+	for _, entity := range model.Map().All("") {
+		j.first[entity.Reference()] = true
+	}
+	return j, j.replay()
 }
 
-// follow writes changes as they come; it looks again and again for a while after each changing call.
+// close ends follow and writes what is still to be written.
+func (j *journal) close() {
+	j.closeOnce.Do(func() { close(j.done) })
+	j.write()
+}
+
+// follow writes what no answer waited for, as a task that ended when nobody looked.
 func (j *journal) follow() {
-	var until time.Time
-	look := time.NewTicker(lookPause)
+	look := time.NewTicker(followInterval)
 	defer look.Stop()
 	for {
 		select {
 		case <-j.done:
 			return
-		case <-j.wake:
-			until = time.Now().Add(stillToCome)
 		case <-look.C:
-			if time.Now().Before(until) {
+			if j.behind() {
 				j.write()
 			}
 		}
 	}
 }
 
-// write saves the inventory if it differs from what is saved; the file is replaced whole, so it is never half a file.
+func (j *journal) behind() bool { return j.changes.Load() != j.upTo.Load() || j.tasks.any() }
+
+// beforeAnswer holds an answer back until what it may tell of is written.
+func (j *journal) beforeAnswer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/sdk"):
+			before := j.changes.Load()
+			held := &heldAnswer{header: w.Header(), status: http.StatusOK}
+			next.ServeHTTP(held, r)
+			if j.changes.Load() != before {
+				j.changes.Add(1) // another answer may have written too early for this call
+			}
+			if j.behind() {
+				j.write()
+			}
+			held.send(w)
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			next.ServeHTTP(w, r)
+		default: // REST: what it changes is written by follow
+			next.ServeHTTP(w, r)
+			j.changes.Add(1)
+		}
+	})
+}
+
+// heldAnswer is an answer that isn't sent yet.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *heldAnswer) Header() http.Header            { return h.header }
+func (h *heldAnswer) WriteHeader(status int)         { h.status = status }
+func (h *heldAnswer) Write(data []byte) (int, error) { return h.body.Write(data) }
+func (h *heldAnswer) send(w http.ResponseWriter) {
+	w.WriteHeader(h.status)
+	_, _ = w.Write(h.body.Bytes())
+}
+
+// runningTasks are the tasks that go on after the call that started them.
+type runningTasks struct {
+	mo.SearchIndex
+	journal *journal
+	mu      sync.Mutex
+	running map[types.ManagedObjectReference]bool
+}
+
+func (t *runningTasks) any() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.running) > 0
+}
+
+func (*runningTasks) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "LabRules", Value: "tasks"}
+}
+
+func (*runningTasks) PutObject(*simulator.Context, mo.Reference) {}
+
+func (t *runningTasks) UpdateObject(_ *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
+	task, ok := object.(*mo.Task)
+	if !ok {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if task.Info.State == types.TaskInfoStateRunning {
+		t.running[task.Self] = true
+	} else if t.running[task.Self] {
+		t.journal.changes.Add(1) // before it counts as ended: in between, an answer would not wait
+		delete(t.running, task.Self)
+	}
+}
+
+func (*runningTasks) RemoveObject(*simulator.Context, types.ManagedObjectReference) {}
+
+// write saves the inventory if it differs from what is saved.
 func (j *journal) write() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	upTo := j.changes.Load()
 	data, err := j.snapshot()
+	if err == nil {
+		err = j.file.replace(data)
+	}
 	if err != nil {
 		log.Printf("journal: %s", err)
 		return
 	}
-	if bytes.Equal(data, j.written) {
-		return
-	}
-	if err := replaceFile(j.file, data); err != nil {
-		log.Printf("journal: %s", err)
-		return
-	}
-	j.written = data
+	j.upTo.Store(upTo)
 }
 
 func (j *journal) snapshot() ([]byte, error) {
-	kept := record{Machines: []json.RawMessage{}, Hosts: map[string]hostRecord{}}
-	ctx := j.model.Service.Context
-	for _, entity := range byReference(j.model.Map().All("VirtualMachine")) {
-		vm := entity.(*simulator.VirtualMachine)
-		var text bytes.Buffer
-		var err error
-		j.model.Map().WithLock(ctx, vm, func() { err = types.NewJSONEncoder(&text).Encode(vm.VirtualMachine) })
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", vm.Name, err)
+	kept := record{Size: &j.size, Hosts: map[string]hostRecord{}, Machines: append([]json.RawMessage{}, j.asideVMs...)}
+	for _, kind := range []struct {
+		name string
+		list *[]json.RawMessage
+	}{
+		{"Folder", &kept.Folders}, {"ResourcePool", &kept.Pools}, {"VirtualApp", &kept.Apps},
+		{"VirtualMachine", &kept.Machines}, {"VirtualMachineSnapshot", &kept.Snapshots},
+	} {
+		objects := byNumber(j.model.Map().AllReference(kind.name))
+		j.waitUntilMade(objects)
+		for _, object := range objects {
+			if j.first[object.Reference()] {
+				continue
+			}
+			text, err := j.textOf(object)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", object.Reference(), err)
+			}
+			*kind.list = append(*kind.list, text)
+			j.highest = max(j.highest, number(object.Reference()))
 		}
-		kept.Machines = append(kept.Machines, json.RawMessage(bytes.TrimSpace(text.Bytes())))
 	}
+	kept.Highest = j.highest
 	for _, entity := range j.model.Map().All("HostSystem") {
-		host := entity.(*simulator.HostSystem)
-		one := hostRecord{Connection: host.Runtime.ConnectionState, Maintenance: host.Runtime.InMaintenanceMode}
-		if system := firewallOf(j.model, host); system != nil {
-			one.Policy, one.Rulesets = system.FirewallInfo.DefaultPolicy, system.FirewallInfo.Ruleset
-		}
-		if system := servicesOf(j.model, host); system != nil {
-			one.Services = system.ServiceInfo.Service
-		}
-		kept.Hosts[host.Self.Value] = one
+		kept.Hosts[entity.Reference().Value] = j.hostRecord(entity.(*simulator.HostSystem))
 	}
 	return json.Marshal(kept)
 }
 
-// replay makes the inventory as the file says; without a file there is nothing to make. What is made after that
-// gets references from firstReference on, so that there is always room before a VM's for making it again.
-func (j *journal) replay() error {
-	if err := j.replayFile(); err != nil {
-		return err
-	}
-	return j.countUpTo(firstReference)
-}
-
-func (j *journal) replayFile() error {
-	data, err := os.ReadFile(j.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var kept record
-	if err := json.Unmarshal(data, &kept); err != nil {
-		return fmt.Errorf("%s: %w", j.file, err)
-	}
-	for _, entity := range j.model.Map().All("HostSystem") {
-		host := entity.(*simulator.HostSystem)
-		if one, ok := kept.Hosts[host.Self.Value]; ok {
-			j.restoreHost(host, one)
+// waitUntilMade lets the VMs of a list be finished: a VM is listed early, and its folder is locked until it is whole.
+func (j *journal) waitUntilMade(objects []mo.Reference) {
+	seen := map[types.ManagedObjectReference]bool{}
+	for _, object := range objects {
+		if vm, ok := object.(*simulator.VirtualMachine); ok && !seen[*vm.Parent] {
+			seen[*vm.Parent] = true
+			j.locked(*vm.Parent, func() {})
 		}
 	}
-	for _, text := range kept.Machines {
-		if err := j.restoreMachine(text); err != nil {
-			return fmt.Errorf("%s: %w", j.file, err)
-		}
-	}
-	return nil
 }
 
-func (j *journal) restoreHost(host *simulator.HostSystem, one hostRecord) {
-	host.Runtime.ConnectionState, host.Runtime.InMaintenanceMode = one.Connection, one.Maintenance
+// textOf encodes an object under its lock.
+func (j *journal) textOf(object mo.Reference) (json.RawMessage, error) {
+	var text bytes.Buffer
+	var err error
+	j.locked(object, func() { err = types.NewJSONEncoder(&text).Encode(managed(object)) })
+	return bytes.TrimSpace(text.Bytes()), err
+}
+
+func (j *journal) locked(object mo.Reference, do func()) {
+	ctx := &simulator.Context{Context: context.Background(), Map: j.model.Map()}
+	ctx.WithLock(object, do)
+}
+
+func (j *journal) hostRecord(host *simulator.HostSystem) hostRecord {
+	var one hostRecord
+	j.locked(host, func() {
+		one.Connection, one.Maintenance = host.Runtime.ConnectionState, host.Runtime.InMaintenanceMode
+	})
 	if system := firewallOf(j.model, host); system != nil {
-		system.FirewallInfo.DefaultPolicy, system.FirewallInfo.Ruleset = one.Policy, one.Rulesets
+		j.locked(system, func() {
+			info := copyOf(system.FirewallInfo)
+			one.Policy, one.Rulesets = info.DefaultPolicy, info.Ruleset
+		})
 	}
 	if system := servicesOf(j.model, host); system != nil {
-		system.ServiceInfo.Service = one.Services
+		j.locked(system, func() { one.Services = copyOf(&system.ServiceInfo).Service })
 	}
+	return one
 }
 
-// restoreMachine makes a VM through the API, so that everything in the simulator that must know it does,
-// under its old reference, and then gives it back all of its properties.
-func (j *journal) restoreMachine(text json.RawMessage) error {
-	var old mo.VirtualMachine
-	if err := types.NewJSONDecoder(bytes.NewReader(text)).Decode(&old); err != nil {
-		return err
+// managed is the part of an object that clients see.
+func managed(object mo.Reference) any {
+	switch one := object.(type) {
+	case *simulator.VirtualMachine:
+		return one.VirtualMachine
+	case *simulator.VirtualMachineSnapshot:
+		return one.VirtualMachineSnapshot
+	case *simulator.Folder:
+		return one.Folder
+	case *simulator.ResourcePool:
+		return one.ResourcePool
+	case *simulator.VirtualApp:
+		return one.VirtualApp
 	}
-	goal, err := number(old.Self)
-	if err != nil {
-		return err
-	}
-	if err := j.countUpTo(goal - referencesBeforeMachine); err != nil {
-		return err
-	}
-	made, err := j.create(old)
-	if err != nil {
-		return fmt.Errorf("%s: %w", old.Name, err)
-	}
-	if made.Self != old.Self {
-		return fmt.Errorf("%s came back as %s instead of %s", old.Name, made.Self.Value, old.Self.Value)
-	}
-	browser := made.EnvironmentBrowser
-	made.VirtualMachine = old
-	made.EnvironmentBrowser = browser
-	made.Summary.Vm = &made.Self
-	return nil
-}
-
-func (j *journal) create(old mo.VirtualMachine) (*simulator.VirtualMachine, error) {
-	ctx := context.Background()
-	client, err := vim25.NewClient(ctx, j.model.Service)
-	if err != nil {
-		return nil, err
-	}
-	var store object.DatastorePath
-	store.FromString(old.Config.Files.VmPathName)
-	temporary := fmt.Sprintf(".replay-%s", old.Self.Value)
-	spec := types.VirtualMachineConfigSpec{
-		Name:         old.Name,
-		Uuid:         old.Config.Uuid,
-		InstanceUuid: old.Config.InstanceUuid,
-		Files:        &types.VirtualMachineFileInfo{VmPathName: fmt.Sprintf("[%s] %s/", store.Datastore, temporary)},
-	}
-	folder := object.NewFolder(client, *old.Parent)
-	task, err := folder.CreateVM(ctx, spec, object.NewResourcePool(client, *old.ResourcePool), object.NewHostSystem(client, *old.Runtime.Host))
-	if err != nil {
-		return nil, err
-	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return nil, err
-	}
-	made := j.model.Map().Get(info.Result.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
-	for _, ref := range made.Datastore {
-		_ = os.RemoveAll(filepath.Join(j.model.Map().Get(ref).(*simulator.Datastore).Summary.Url, temporary))
-	}
-	return made, nil
-}
-
-// countUpTo uses up references until the given number is used.
-func (j *journal) countUpTo(goal int) error {
-	for {
-		now, err := number(j.model.Map().NewEntity(new(mo.Folder)).Reference())
-		if err != nil || now >= goal {
-			return err
-		}
-	}
-}
-
-func number(ref types.ManagedObjectReference) (int, error) {
-	return strconv.Atoi(ref.Value[strings.LastIndexFunc(ref.Value, func(r rune) bool { return r < '0' || r > '9' })+1:])
-}
-
-func byReference(all []mo.Entity) []mo.Entity {
-	sort.Slice(all, func(i, j int) bool {
-		a, _ := number(all[i].Reference())
-		b, _ := number(all[j].Reference())
-		return a < b
-	})
-	return all
+	return object
 }
 
 func firewallOf(model *simulator.Model, host *simulator.HostSystem) *firewall {
-	if host.ConfigManager.FirewallSystem == nil {
-		return nil
-	}
 	system, _ := model.Map().Get(*host.ConfigManager.FirewallSystem).(*firewall)
 	return system
 }
 
 func servicesOf(model *simulator.Model, host *simulator.HostSystem) *services {
-	if host.ConfigManager.ServiceSystem == nil {
-		return nil
-	}
 	system, _ := model.Map().Get(*host.ConfigManager.ServiceSystem).(*services)
 	return system
 }
 
-func replaceFile(file string, data []byte) error {
-	unfinished := file + ".unfinished"
-	out, err := os.OpenFile(unfinished, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = out.Write(data); err == nil {
-		err = out.Sync()
-	}
-	if closing := out.Close(); err == nil {
-		err = closing
+// load reads the file; without one there is nothing to replay.
+func (j *journal) load() (*record, error) {
+	data, err := j.file.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(record), nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return os.Rename(unfinished, file)
+	kept := new(record)
+	if err := json.Unmarshal(data, kept); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.file.path, err)
+	}
+	if kept.Size != nil && *kept.Size != j.size {
+		return nil, fmt.Errorf("%s is of a site of another size (%+v, now %+v): use the same flags or another state folder",
+			j.file.path, *kept.Size, j.size)
+	}
+	return kept, nil
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"net/http"
-	"os"
-	"path/filepath"
+	"reflect"
 	"strings"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -14,211 +11,271 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// rules stand in front of every call: they refuse what a real vCenter refuses, and mend what the simulator gets wrong.
+// rules stand in front of every call: they refuse what a real vCenter refuses. It is an object of the registry itself,
+// because a call that is refused is sent to it, so that the answer can be a task that fails, with a sentence.
 type rules struct {
-	model   *simulator.Model
-	journal *journal
-	search  *searchIndex
+	mo.SearchIndex
+	registry *simulator.Registry
+	journal  *journal
 }
 
-func newRules(model *simulator.Model, kept *journal) *rules {
-	search := &searchIndex{model: model}
-	search.Self = types.ManagedObjectReference{Type: "SearchIndex", Value: "DrydockSearchIndex"}
-	model.Map().Put(search)
-	return &rules{model: model, journal: kept, search: search}
-}
-
-func (r *rules) install() {
-	r.model.Map().Handler = r.before
-	r.model.Map().AddHandler(&swapPlacement{})
-	for _, entity := range r.model.Map().All("VirtualMachine") {
-		inherit(entity)
+func installRules(model *simulator.Model, kept *journal) {
+	registry := model.Map()
+	r := &rules{registry: registry, journal: kept}
+	r.Self = types.ManagedObjectReference{Type: "LabRules", Value: "rules"}
+	registry.Put(r)
+	mendPropertyCollector(registry)
+	registry.AddHandler(&mender{registry: registry})
+	registry.AddHandler(kept.tasks)
+	for _, entity := range registry.All("VirtualMachine") {
+		inheritSwapPlacement(entity)
+		giveBrowser(registry, entity.(*simulator.VirtualMachine))
 	}
+	registry.Handler = r.before
+}
+
+// before sees each call first. A nil object leaves the choice of the object to the simulator.
+func (r *rules) before(_ *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
+	switch method.Name {
+	case "LoginByToken", "LoginExtensionByCertificate": // the simulator lets anyone in who has any token or certificate
+		return nil, new(types.InvalidLogin)
+	}
+	r.recast(method)
+	if own, ok := r.registry.Get(method.This).(*browser); ok && method.Name != "QueryConfigOption" {
+		method.This = own.host.Self // the host's knows the rest
+	}
+	if !readOnly[method.Name] {
+		r.journal.changes.Add(1)
+	}
+	if fault := r.check(method.This, method.Body); fault != nil {
+		method.Body = &refusal{name: method.Name, on: method.This, body: method.Body, fault: fault}
+		method.Name, method.This = "Refuse", r.Self
+	}
+	return nil, nil
 }
 
 // readOnly are the calls that change nothing; every other one may, so the journal looks after it.
 var readOnly = map[string]bool{
-	"RetrieveProperties": true, "RetrievePropertiesEx": true, "ContinueRetrievePropertiesEx": true,
-	"RetrieveServiceContent": true, "WaitForUpdates": true, "WaitForUpdatesEx": true, "CreateFilter": true,
-	"CreateContainerView": true, "CreateListView": true, "DestroyView": true, "DestroyPropertyFilter": true,
-	"Login": true, "Logout": true, "FindByUuid": true, "FindByInventoryPath": true, "CurrentTime": true,
-	"CreatePropertyCollector": true, "DestroyPropertyCollector": true, "QueryOptions": true,
+	"RetrieveProperties": true, "RetrievePropertiesEx": true, "ContinueRetrievePropertiesEx": true, "Fetch": true,
+	"RetrieveServiceContent": true, "WaitForUpdates": true, "WaitForUpdatesEx": true, "CheckForUpdates": true,
+	"CancelWaitForUpdates": true, "CreateFilter": true, "DestroyPropertyFilter": true,
+	"CreatePropertyCollector": true, "DestroyPropertyCollector": true,
+	"CreateContainerView": true, "CreateListView": true, "CreateInventoryView": true, "DestroyView": true,
+	"ModifyListView": true, "Login": true, "Logout": true, "SessionIsActive": true, "TerminateSession": true,
+	"FindByUuid": true, "FindAllByUuid": true, "FindByInventoryPath": true, "FindByDatastorePath": true,
+	"FindByDnsName": true, "FindByIp": true, "FindChild": true, "CurrentTime": true, "QueryOptions": true,
 }
 
-func (r *rules) before(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
-	if !readOnly[method.Name] {
-		r.journal.changed()
-	}
-	switch body := method.Body.(type) {
+// check says why a real vCenter would refuse a call; nil if it would not.
+func (r *rules) check(on types.ManagedObjectReference, body any) types.BaseMethodFault {
+	switch call := body.(type) {
 	case *types.CreateVM_Task:
-		return nil, r.newMachine(method.This, body.Config)
+		return first(r.checkName(on, call.Config.Name), r.checkImages(call.Config.DeviceChange))
+	case *types.CreateChildVM_Task:
+		return first(r.checkName(r.folderOf(on), call.Config.Name), r.checkImages(call.Config.DeviceChange))
+	case *types.RegisterVM_Task:
+		return r.checkName(on, registeredName(call))
 	case *types.CloneVM_Task:
-		return nil, r.freeName(body.Folder, body.Name)
+		return r.checkName(call.Folder, call.Name)
+	case *types.Rename_Task:
+		return r.checkNewName(on, call.NewName)
+	case *types.MoveIntoFolder_Task:
+		return r.checkMoved(on, call.List)
 	case *types.ReconfigVM_Task:
-		return nil, r.disksThere(body.Spec)
-	case *types.FindByUuid:
-		method.This = r.search.Self // a session's own objects come before what we return
-	case *types.RetrieveProperties:
-		canonical(body.SpecSet)
-	case *types.RetrievePropertiesEx:
-		canonical(body.SpecSet)
-	}
-	giveBrowsers(r.model)
-	if own, ok := r.model.Map().Get(method.This).(*browser); ok && method.Name != "QueryConfigOption" {
-		method.This = own.host.Self
-	}
-	if isCluster(method.This) {
-		method.This.Type = "ClusterComputeResource"
-	}
-	return r.model.Map().Get(method.This), nil
-}
-
-func (r *rules) newMachine(folder types.ManagedObjectReference, spec types.VirtualMachineConfigSpec) types.BaseMethodFault {
-	if fault := r.freeName(folder, spec.Name); fault != nil {
-		return fault
-	}
-	return r.disksThere(spec)
-}
-
-// freeName refuses a second VM of a name in a folder (vSphere API reference: CreateVM_Task, DuplicateName).
-func (r *rules) freeName(folder types.ManagedObjectReference, name string) types.BaseMethodFault {
-	found, ok := r.model.Map().Get(folder).(*simulator.Folder)
-	if !ok {
-		return nil
-	}
-	if twin := r.model.Map().FindByName(name, found.ChildEntity); twin != nil {
-		return &types.DuplicateName{Name: name, Object: twin.Reference()}
+		return first(r.checkNewName(on, call.Spec.Name), r.checkImages(call.Spec.DeviceChange))
+	case *types.PowerOnVM_Task:
+		return r.checkImagesOf(on)
+	case *types.DisconnectHost_Task:
+		return r.checkHostState(on, connected)
+	case *types.ReconnectHost_Task:
+		return r.checkHostState(on, disconnected)
+	case *types.EnterMaintenanceMode_Task:
+		return r.checkHostState(on, inUse)
+	case *types.ExitMaintenanceMode_Task:
+		return r.checkHostState(on, inMaintenance)
 	}
 	return nil
 }
 
-// disksThere refuses a CD-ROM drive with an ISO that its datastore doesn't hold.
-func (r *rules) disksThere(spec types.VirtualMachineConfigSpec) types.BaseMethodFault {
-	for _, change := range spec.DeviceChange {
-		device := change.GetVirtualDeviceConfigSpec()
-		drive, ok := device.Device.(*types.VirtualCdrom)
-		if !ok || device.Operation == types.VirtualDeviceConfigSpecOperationRemove {
-			continue
-		}
-		backing, ok := drive.Backing.(*types.VirtualCdromIsoBackingInfo)
-		if ok && !r.holds(backing.FileName) {
-			return &types.FileNotFound{FileFault: types.FileFault{File: backing.FileName}}
+func first(faults ...types.BaseMethodFault) types.BaseMethodFault {
+	for _, fault := range faults {
+		if fault != nil {
+			return fault
 		}
 	}
 	return nil
 }
 
-func (r *rules) holds(path string) bool {
-	var file object.DatastorePath
-	if !file.FromString(path) {
-		return false
+// refusal is a call that a rule refuses.
+type refusal struct {
+	name  string
+	on    types.ManagedObjectReference
+	body  any
+	fault types.BaseMethodFault
+}
+
+// Refuse answers as a vCenter does: with a task that fails where the method has a task, else with a fault.
+func (r *rules) Refuse(ctx *simulator.Context, refused *refusal) soap.HasFault {
+	name := strings.TrimSuffix(refused.name, "_Task")
+	name = strings.ToLower(name[:1]) + name[1:]
+	task := simulator.CreateTask(refused.on, name, func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		return nil, refused.fault
+	})
+	switch refused.body.(type) {
+	case *types.CreateVM_Task:
+		return &methods.CreateVM_TaskBody{Res: &types.CreateVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.CreateChildVM_Task:
+		return &methods.CreateChildVM_TaskBody{Res: &types.CreateChildVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.RegisterVM_Task:
+		return &methods.RegisterVM_TaskBody{Res: &types.RegisterVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.CloneVM_Task:
+		return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.Rename_Task:
+		return &methods.Rename_TaskBody{Res: &types.Rename_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.MoveIntoFolder_Task:
+		return &methods.MoveIntoFolder_TaskBody{Res: &types.MoveIntoFolder_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.ReconfigVM_Task:
+		return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.PowerOnVM_Task:
+		return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.DisconnectHost_Task:
+		return &methods.DisconnectHost_TaskBody{Res: &types.DisconnectHost_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.ReconnectHost_Task:
+		return &methods.ReconnectHost_TaskBody{Res: &types.ReconnectHost_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.EnterMaintenanceMode_Task:
+		return &methods.EnterMaintenanceMode_TaskBody{Res: &types.EnterMaintenanceMode_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.ExitMaintenanceMode_Task:
+		return &methods.ExitMaintenanceMode_TaskBody{Res: &types.ExitMaintenanceMode_TaskResponse{Returnval: task.Run(ctx)}}
 	}
-	for _, entity := range r.model.Map().All("Datastore") {
-		if store := entity.(*simulator.Datastore); store.Name == file.Datastore {
-			_, err := os.Stat(filepath.Join(store.Summary.Url, file.Path))
-			return err == nil
+	return &methods.RefreshFirewallBody{Fault_: explained(refused.fault)}
+}
+
+// recast finds what a call names by a type that it derives from, as ComputeResource:domain-c1 for a cluster: a real
+// vCenter knows that a cluster is one. What it is not, as a pool is no VirtualApp, stays unknown: clients ask for that.
+func (r *rules) recast(method *simulator.Method) {
+	r.recastReference(&method.This)
+	r.recastAll(reflect.ValueOf(method.Body))
+}
+
+func (r *rules) recastAll(value reflect.Value) {
+	switch value.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !value.IsNil() {
+			r.recastAll(value.Elem())
 		}
-	}
-	return false
-}
-
-// isCluster tells a cluster that is asked for as a ComputeResource; a real vCenter ignores the type in a reference.
-func isCluster(ref types.ManagedObjectReference) bool {
-	return ref.Type == "ComputeResource" && strings.HasPrefix(ref.Value, "domain-c")
-}
-
-func canonical(specs []types.PropertyFilterSpec) {
-	for i := range specs {
-		for k := range specs[i].ObjectSet {
-			if isCluster(specs[i].ObjectSet[k].Obj) {
-				specs[i].ObjectSet[k].Obj.Type = "ClusterComputeResource"
+	case reflect.Slice:
+		if value.Type().Elem().Kind() == reflect.Uint8 {
+			return
+		}
+		for i := range value.Len() {
+			r.recastAll(value.Index(i))
+		}
+	case reflect.Struct:
+		if value.CanAddr() {
+			if ref, ok := value.Addr().Interface().(*types.ManagedObjectReference); ok {
+				r.recastReference(ref)
+				return
+			}
+		}
+		for i := range value.NumField() {
+			if value.Type().Field(i).IsExported() {
+				r.recastAll(value.Field(i))
 			}
 		}
 	}
 }
 
-// swapPlacement fills in what a real vCenter says of every VM; empty, it is a difference for ever.
-type swapPlacement struct{ mo.Folder }
-
-func (*swapPlacement) Reference() types.ManagedObjectReference {
-	return types.ManagedObjectReference{Type: "LabHandler", Value: "swapPlacement"}
-}
-func (*swapPlacement) PutObject(_ *simulator.Context, obj mo.Reference)                      { inherit(obj) }
-func (*swapPlacement) UpdateObject(*simulator.Context, mo.Reference, []types.PropertyChange) {}
-func (*swapPlacement) RemoveObject(*simulator.Context, types.ManagedObjectReference)         {}
-
-func inherit(obj mo.Reference) {
-	if vm, ok := obj.(*simulator.VirtualMachine); ok && vm.Config != nil && vm.Config.SwapPlacement == "" {
-		vm.Config.SwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeInherit)
+func (r *rules) recastReference(ref *types.ManagedObjectReference) {
+	// A session's own objects are kept elsewhere, under values like this.
+	if ref.Value == "" || strings.HasPrefix(ref.Value, "session[") || r.registry.Get(*ref) != nil {
+		return
 	}
-}
-
-// searchIndex answers FindByUuid; the simulator's own crashes once any client has made an esxcli call.
-type searchIndex struct {
-	mo.SearchIndex
-	model *simulator.Model
-}
-
-func (s *searchIndex) FindByUuid(req *types.FindByUuid) soap.HasFault {
-	body := &methods.FindByUuidBody{Res: new(types.FindByUuidResponse)}
-	kind := "HostSystem"
-	if req.VmSearch {
-		kind = "VirtualMachine"
-	}
-	for _, entity := range s.model.Map().All(kind) {
-		if strings.EqualFold(uuidOf(entity, req.InstanceUuid != nil && *req.InstanceUuid), req.Uuid) {
-			ref := entity.Reference()
-			body.Res.Returnval = &ref
-			break
-		}
-	}
-	return body
-}
-
-func uuidOf(entity mo.Entity, instance bool) string {
-	switch one := entity.(type) {
-	case *simulator.VirtualMachine:
-		if instance {
-			return one.Config.InstanceUuid
-		}
-		return one.Config.Uuid
-	case *simulator.HostSystem:
-		return one.Summary.Hardware.Uuid
-	}
-	return ""
-}
-
-// guarded refuses datastore access to who isn't logged in, as a real vCenter does.
-func guarded(model *simulator.Model, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/folder") && !loggedIn(model, r) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="VMware HTTP server"`)
-			w.WriteHeader(http.StatusUnauthorized)
+	for _, entity := range r.registry.All("") {
+		if found := entity.Reference(); found.Value == ref.Value && derives(reflect.TypeOf(entity), ref.Type) {
+			ref.Type = found.Type
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func loggedIn(model *simulator.Model, r *http.Request) bool {
-	if user, password, ok := r.BasicAuth(); ok {
-		request := &types.Login{UserName: user, Password: password}
-		return model.Map().SessionManager().Authenticate(*model.Service.Listen, request)
 	}
-	cookie, err := r.Cookie(soap.SessionCookieName)
-	return err == nil && sessionExists(model, strings.Trim(cookie.Value, `"`))
 }
 
-func sessionExists(model *simulator.Model, key string) bool {
-	asked := &simulator.Session{Registry: simulator.NewRegistry(), Map: model.Map()}
-	manager, ok := asked.Get(model.Map().SessionManager().Self).(*simulator.SessionManager)
-	if !ok {
+// derives says whether one of the types that a type embeds has the given name.
+func derives(one reflect.Type, name string) bool {
+	if one.Kind() == reflect.Pointer {
+		one = one.Elem()
+	}
+	if one.Kind() != reflect.Struct {
 		return false
 	}
-	for _, one := range manager.SessionList {
-		if one.Key == key {
+	for i := range one.NumField() {
+		if field := one.Field(i); field.Anonymous && (field.Name == name || derives(field.Type, name)) {
 			return true
 		}
 	}
 	return false
+}
+
+// mender mends objects as they are made.
+type mender struct {
+	mo.SearchIndex
+	registry *simulator.Registry
+}
+
+func (*mender) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "LabRules", Value: "mender"}
+}
+
+func (m *mender) PutObject(_ *simulator.Context, object mo.Reference) {
+	switch one := object.(type) {
+	case *simulator.VirtualMachine:
+		inheritSwapPlacement(one)
+	case *simulator.HostSystem:
+		furnish(m.registry, one, newest)
+	case *simulator.DynamicTypeManager:
+		m.registry.Put(&dynamicTypes{mo.SearchIndex{Self: one.Reference()}, one})
+	case *simulator.ManagedMethodExecuter:
+		m.registry.Put(&methodExecuter{mo.SearchIndex{Self: one.Reference()}, one})
+	}
+}
+
+// UpdateObject mends what a task that ends leaves behind.
+func (m *mender) UpdateObject(ctx *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
+	task, ok := object.(*mo.Task)
+	if !ok {
+		return
+	}
+	switch task.Info.State {
+	case types.TaskInfoStateSuccess:
+		m.finish(ctx, task.Info.Result)
+	case types.TaskInfoStateError:
+		say(task.Info.Error)
+	}
+}
+
+// finish gives a VM that a task has made what it gets last: the simulator sets the browser at the very end.
+func (m *mender) finish(ctx *simulator.Context, result types.AnyType) {
+	ref, ok := result.(types.ManagedObjectReference)
+	if !ok {
+		return
+	}
+	if vm, ok := m.registry.Get(ref).(*simulator.VirtualMachine); ok {
+		ctx.WithLock(vm, func() { giveBrowser(m.registry, vm) })
+	}
+}
+
+// say gives a task's error its sentence; the simulator puts the name of a Go type there.
+func say(failed *types.LocalizedMethodFault) {
+	if failed == nil {
+		return
+	}
+	if fault, ok := failed.Fault.(types.BaseMethodFault); ok {
+		if text := sentence(fault); text != "" {
+			failed.LocalizedMessage = text
+		}
+	}
+}
+
+func (m *mender) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
+	if ref.Type == "VirtualMachine" {
+		m.registry.Remove(ctx, browserOf(ref))
+	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -14,55 +16,109 @@ type services struct {
 	host *simulator.HostSystem
 }
 
-func addServices(model *simulator.Model, host *simulator.HostSystem) {
+// usualServices are what an ESXi host has after its installation.
+var usualServices = []types.HostService{
+	{Key: "DCUI", Label: "Direct Console UI", Running: true, Policy: "on"},
+	{Key: "TSM", Label: "ESXi Shell", Policy: "off"},
+	{Key: "TSM-SSH", Label: "SSH", Policy: "off", Ruleset: []string{"sshServer"}},
+	{Key: "lbtd", Label: "Load-Based Teaming Daemon", Running: true, Policy: "on"},
+	{Key: "ntpd", Label: "NTP Daemon", Policy: "off", Ruleset: []string{"ntpClient"}},
+	{Key: "sfcbd-watchdog", Label: "CIM Server", Policy: "on", Ruleset: []string{"CIMHttpServer", "CIMHttpsServer"}},
+	{Key: "snmpd", Label: "SNMP Server", Policy: "on", Ruleset: []string{"snmp"}},
+	{Key: "vmsyslogd", Label: "Syslog Server", Required: true, Running: true, Policy: "on"},
+	{Key: "vpxa", Label: "VMware vCenter Agent", Running: true, Policy: "on", Ruleset: []string{"vpxHeartbeats"}},
+}
+
+var servicePolicies = []string{
+	string(types.HostServicePolicyOn), string(types.HostServicePolicyOff), string(types.HostServicePolicyAutomatic),
+}
+
+func addServices(registry *simulator.Registry, host *simulator.HostSystem) {
 	system := &services{host: host}
 	system.Self = types.ManagedObjectReference{Type: "HostServiceSystem", Value: "serviceSystem-" + host.Self.Value}
-	for _, key := range []string{"TSM-SSH", "TSM", "ntpd", "vpxa"} {
-		system.ServiceInfo.Service = append(system.ServiceInfo.Service, types.HostService{Key: key, Label: key, Policy: "off"})
-	}
-	model.Map().Put(system)
+	system.ServiceInfo = *copyOf(&types.HostServiceInfo{Service: usualServices})
+	host.Config.Service = copyOf(&system.ServiceInfo)
+	registry.Put(system)
 	host.ConfigManager.ServiceSystem = &system.Self
 }
 
-func (s *services) StartService(req *types.StartService) soap.HasFault {
-	body := &methods.StartServiceBody{}
-	if fault := s.change(req.Id, func(one *types.HostService) { one.Running = true }); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
-		body.Res = new(types.StartServiceResponse)
+func (s *services) StartService(ctx *simulator.Context, req *types.StartService) soap.HasFault {
+	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
+		one.Running = true
+		return nil
+	})
+	if fault != nil {
+		return &methods.StartServiceBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.StartServiceBody{Res: new(types.StartServiceResponse)}
 }
 
-func (s *services) StopService(req *types.StopService) soap.HasFault {
-	body := &methods.StopServiceBody{}
-	if fault := s.change(req.Id, func(one *types.HostService) { one.Running = false }); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
-		body.Res = new(types.StopServiceResponse)
+func (s *services) StopService(ctx *simulator.Context, req *types.StopService) soap.HasFault {
+	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
+		if one.Required {
+			return new(types.HostConfigFault)
+		}
+		one.Running = false
+		return nil
+	})
+	if fault != nil {
+		return &methods.StopServiceBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.StopServiceBody{Res: new(types.StopServiceResponse)}
 }
 
-func (s *services) UpdateServicePolicy(req *types.UpdateServicePolicy) soap.HasFault {
-	body := &methods.UpdateServicePolicyBody{}
-	if fault := s.change(req.Id, func(one *types.HostService) { one.Policy = req.Policy }); fault != nil {
-		body.Fault_ = simulator.Fault("", fault)
-	} else {
-		body.Res = new(types.UpdateServicePolicyResponse)
+func (s *services) RestartService(ctx *simulator.Context, req *types.RestartService) soap.HasFault {
+	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
+		one.Running = true
+		return nil
+	})
+	if fault != nil {
+		return &methods.RestartServiceBody{Fault_: explained(fault)}
 	}
-	return body
+	return &methods.RestartServiceBody{Res: new(types.RestartServiceResponse)}
 }
 
-func (s *services) change(id string, how func(*types.HostService)) types.BaseMethodFault {
-	if s.host.Runtime.ConnectionState != types.HostSystemConnectionStateConnected {
-		return &types.HostNotConnected{}
+func (s *services) UpdateServicePolicy(ctx *simulator.Context, req *types.UpdateServicePolicy) soap.HasFault {
+	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
+		if !slices.Contains(servicePolicies, req.Policy) {
+			return &types.InvalidArgument{InvalidProperty: "policy"}
+		}
+		one.Policy = req.Policy
+		return nil
+	})
+	if fault != nil {
+		return &methods.UpdateServicePolicyBody{Fault_: explained(fault)}
 	}
-	for i := range s.ServiceInfo.Service {
-		if s.ServiceInfo.Service[i].Key == id {
-			how(&s.ServiceInfo.Service[i])
-			return nil
+	return &methods.UpdateServicePolicyBody{Res: new(types.UpdateServicePolicyResponse)}
+}
+
+func (s *services) RefreshServices(*types.RefreshServices) soap.HasFault {
+	if !connected(s.host) {
+		return &methods.RefreshServicesBody{Fault_: explained(new(types.HostNotConnected))}
+	}
+	return &methods.RefreshServicesBody{Res: new(types.RefreshServicesResponse)}
+}
+
+func (s *services) change(
+	ctx *simulator.Context, id string, how func(*types.HostService) types.BaseMethodFault,
+) types.BaseMethodFault {
+	if !connected(s.host) {
+		return new(types.HostNotConnected)
+	}
+	info := copyOf(&s.ServiceInfo)
+	for i := range info.Service {
+		if info.Service[i].Key == id {
+			fault := how(&info.Service[i])
+			if fault == nil {
+				s.put(ctx, info)
+			}
+			return fault
 		}
 	}
 	return new(types.NotFound)
+}
+
+func (s *services) put(ctx *simulator.Context, info *types.HostServiceInfo) {
+	ctx.Update(s, []types.PropertyChange{{Name: "serviceInfo", Val: *info}})
+	ctx.Map.AtomicUpdate(ctx, s.host, []types.PropertyChange{{Name: "config.service", Val: *info}})
 }

@@ -3,27 +3,40 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"sort"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-const vcenterVersion = "8.0.2"
+// size says how much of each kind a new site has. The journal keeps it: another size gives other references.
+type size struct {
+	ESX          bool `json:"esx"`
+	Datacenters  int  `json:"datacenters"`
+	Clusters     int  `json:"clusters"`
+	ClusterHosts int  `json:"cluster_hosts"`
+	Hosts        int  `json:"hosts"`
+	Pools        int  `json:"pools"`
+	Datastores   int  `json:"datastores"`
+	PortGroups   int  `json:"port_groups"`
+}
 
-// hostVersions are the versions of the cluster's hosts, in turn: an old one, on which only vSPC exists, among newer ones.
-var hostVersions = []string{"6.5.0", "7.0.3", "8.0.2"}
+var usualSize = size{Datacenters: 1, Clusters: 1, ClusterHosts: 3, Hosts: 1, Datastores: 1, PortGroups: 1}
 
 // newSite makes the inventory: always the same objects in the same order, so that their references stay the same.
-func newSite(o options) (*simulator.Model, error) {
+func newSite(size size, state string) (*simulator.Model, error) {
 	model := simulator.VPX()
-	if o.esx {
+	if size.ESX {
 		model = simulator.ESX()
+		model.Datastore = size.Datastores
+		newest.describe(&model.ServiceContent.About, "VMware ESXi")
 	} else {
-		model.ClusterHost = o.clusterHosts
-		model.Host = o.hosts
-		model.ServiceContent.About.Version = vcenterVersion
-		model.ServiceContent.About.ApiVersion = vcenterVersion + ".0"
-		model.ServiceContent.About.FullName = "VMware vCenter Server " + vcenterVersion + " (lab)"
+		model.Datacenter, model.Cluster, model.ClusterHost = size.Datacenters, size.Clusters, size.ClusterHosts
+		model.Host, model.Pool = size.Hosts, size.Pools
+		model.Datastore, model.Portgroup = size.Datastores, size.PortGroups
+		vcenter.describe(&model.ServiceContent.About, "VMware vCenter Server")
 	}
 	model.Machine = 0
 	if err := model.Create(); err != nil {
@@ -31,36 +44,42 @@ func newSite(o options) (*simulator.Model, error) {
 	}
 	for index, entity := range inOrder(model, "HostSystem") {
 		host := entity.(*simulator.HostSystem)
-		host.Summary.ManagementServerIp = ""
-		version := hostVersions[len(hostVersions)-1]
+		of := newest
 		if host.Parent.Type == "ClusterComputeResource" {
-			version = hostVersions[index%len(hostVersions)]
+			of = clusterReleases[index%len(clusterReleases)]
 		}
-		setVersion(host, version)
-		addFirewall(model, host, version)
-		addServices(model, host)
+		furnish(model.Map(), host, of)
 	}
-	return model, moveDatastores(model, filepath.Join(o.state, "datastores"))
+	for _, entity := range model.Map().All("Datacenter") {
+		center := entity.(*simulator.Datacenter)
+		center.Network = eachOnce(center.Network)
+	}
+	return model, moveDatastores(model, state)
 }
 
-func setVersion(host *simulator.HostSystem, version string) {
-	product := *host.Summary.Config.Product
-	product.Version = version
-	product.ApiVersion = version
-	product.FullName = "VMware ESXi " + version + " (lab)"
-	host.Summary.Config.Product = &product
-	if host.Config != nil {
-		config := *host.Config
-		config.Product = product
-		host.Config = &config
+// eachOnce drops repetitions: the simulator lists a datacenter's port groups twice.
+func eachOnce(list []types.ManagedObjectReference) []types.ManagedObjectReference {
+	var once []types.ManagedObjectReference
+	for _, ref := range list {
+		if !slices.Contains(once, ref) {
+			once = append(once, ref)
+		}
 	}
+	return once
+}
+
+// inOrder lists the objects of a kind by name: the registry's own order is that of a Go map.
+func inOrder(model *simulator.Model, kind string) []mo.Entity {
+	all := model.Map().All(kind)
+	sort.Slice(all, func(i, j int) bool { return all[i].Entity().Name < all[j].Entity().Name })
+	return all
 }
 
 // moveDatastores puts what a datastore holds under the lab's state folder, where it outlives the process.
-func moveDatastores(model *simulator.Model, root string) error {
+func moveDatastores(model *simulator.Model, state string) error {
 	for _, entity := range model.Map().All("Datastore") {
 		store := entity.(*simulator.Datastore)
-		folder := filepath.Join(root, store.Name)
+		folder := filepath.Join(state, "datastores", store.Name)
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
@@ -71,6 +90,20 @@ func moveDatastores(model *simulator.Model, root string) error {
 			local.Path = folder
 		}
 		store.Summary.Url = folder
+	}
+	return moveHome(model, filepath.Join(state, "home"))
+}
+
+// moveHome takes the place of the simulator's temporary folder, which nobody would clean up after a kill.
+func moveHome(model *simulator.Model, home string) error {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	for _, setting := range model.Map().OptionManager().Setting {
+		if option := setting.GetOptionValue(); option.Key == "vcsim.home" {
+			_ = os.RemoveAll(option.Value.(string))
+			option.Value = home
+		}
 	}
 	return nil
 }

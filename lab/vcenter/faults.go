@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// explained is a fault with the sentence that a vCenter would say; the simulator leaves it out.
+func explained(fault types.BaseMethodFault) *soap.Fault {
+	return simulator.Fault(sentence(fault), fault)
+}
+
+// sentence is vCenter's English for the faults that clients meet here; empty for any other.
+func sentence(fault types.BaseMethodFault) string {
+	switch one := fault.(type) {
+	case *types.DuplicateName:
+		return fmt.Sprintf("The name '%s' already exists.", one.Name)
+	case *types.FileNotFound:
+		return fmt.Sprintf("File %s was not found", one.File)
+	case *types.HostConfigFault:
+		return "An error occurred during host configuration."
+	case *types.HostNotConnected:
+		return "Unable to communicate with the remote host, since it is disconnected."
+	case *types.InvalidArgument:
+		return fmt.Sprintf("A specified parameter was not correct: %s", one.InvalidProperty)
+	case *types.InvalidDeviceSpec:
+		return fmt.Sprintf("Invalid configuration for device '%d'.", one.DeviceIndex)
+	case *types.InvalidPowerState:
+		return fmt.Sprintf("The attempted operation cannot be performed in the current state (%s).", poweredText[one.ExistingState])
+	case *types.InvalidState:
+		return "The operation is not allowed in the current state."
+	case *types.ManagedObjectNotFound:
+		return "The object has already been deleted or has not been completely created"
+	case *types.NotFound:
+		return "The object or item referred to could not be found."
+	case *types.ResourceInUse:
+		return fmt.Sprintf("The resource '%s' is in use.", one.Name)
+	}
+	return ""
+}
+
+var poweredText = map[types.VirtualMachinePowerState]string{
+	types.VirtualMachinePowerStatePoweredOff: "Powered off",
+	types.VirtualMachinePowerStatePoweredOn:  "Powered on",
+	types.VirtualMachinePowerStateSuspended:  "Suspended",
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"path"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// checkName refuses a second object of a name in a folder (vSphere API reference: DuplicateName of CreateVM_Task).
+func (r *rules) checkName(folder types.ManagedObjectReference, name string) types.BaseMethodFault {
+	found, ok := r.registry.Get(folder).(*simulator.Folder)
+	if !ok || name == "" {
+		return nil
+	}
+	if twin := r.registry.FindByName(name, found.ChildEntity); twin != nil {
+		return &types.DuplicateName{Name: name, Object: twin.Reference()}
+	}
+	return nil
+}
+
+// checkNewName is checkName for an object that has a place already and may keep its name.
+func (r *rules) checkNewName(ref types.ManagedObjectReference, name string) types.BaseMethodFault {
+	entity, ok := r.registry.Get(ref).(mo.Entity)
+	if !ok || entity.Entity().Parent == nil || entity.Entity().Name == name {
+		return nil
+	}
+	return r.checkName(*entity.Entity().Parent, name)
+}
+
+func (r *rules) checkMoved(folder types.ManagedObjectReference, list []types.ManagedObjectReference) types.BaseMethodFault {
+	for _, ref := range list {
+		entity, ok := r.registry.Get(ref).(mo.Entity)
+		if !ok || entity.Entity().Parent == nil || *entity.Entity().Parent == folder {
+			continue
+		}
+		if fault := r.checkName(folder, entity.Entity().Name); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// folderOf is the folder that a vApp's new VMs go to.
+func (r *rules) folderOf(ref types.ManagedObjectReference) types.ManagedObjectReference {
+	if app, ok := r.registry.Get(ref).(*simulator.VirtualApp); ok && app.ParentFolder != nil {
+		return *app.ParentFolder
+	}
+	return types.ManagedObjectReference{}
+}
+
+// registeredName is the name of a registered VM: if the call has none, that of the folder it lies in.
+func registeredName(call *types.RegisterVM_Task) string {
+	var file object.DatastorePath
+	if call.Name != "" || !file.FromString(call.Path) {
+		return call.Name
+	}
+	return path.Dir(file.Path)
+}
+
+// checkImages refuses a CD-ROM drive with an ISO image that can't be there.
+func (r *rules) checkImages(changes []types.BaseVirtualDeviceConfigSpec) types.BaseMethodFault {
+	for index, change := range changes {
+		device := change.GetVirtualDeviceConfigSpec()
+		if device.Operation == types.VirtualDeviceConfigSpecOperationRemove {
+			continue
+		}
+		if fault := r.checkImage(device.Device, index); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// checkImagesOf refuses to power on a VM whose drive wants an ISO image that is gone.
+func (r *rules) checkImagesOf(ref types.ManagedObjectReference) types.BaseMethodFault {
+	vm, ok := r.registry.Get(ref).(*simulator.VirtualMachine)
+	if !ok {
+		return nil
+	}
+	for index, device := range vm.Config.Hardware.Device {
+		if connect := device.GetVirtualDevice().Connectable; connect == nil || !connect.StartConnected {
+			continue
+		}
+		if fault := r.checkImage(device, index); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// checkImage answers FileNotFound for a file that isn't there, InvalidDeviceSpec for a datastore that isn't.
+func (r *rules) checkImage(device types.BaseVirtualDevice, index int) types.BaseMethodFault {
+	drive, ok := device.(*types.VirtualCdrom)
+	if !ok {
+		return nil
+	}
+	backing, ok := drive.Backing.(*types.VirtualCdromIsoBackingInfo)
+	if !ok {
+		return nil
+	}
+	there, known := r.holds(backing.FileName)
+	switch {
+	case !known:
+		fault := &types.InvalidDeviceSpec{DeviceIndex: int32(index)}
+		fault.Property = "virtualDeviceSpec.device.backing"
+		return fault
+	case !there:
+		return &types.FileNotFound{FileFault: types.FileFault{File: backing.FileName}}
+	}
+	return nil
+}
+
+// inheritSwapPlacement fills in what a real vCenter says of every VM; empty, it is a difference for ever.
+func inheritSwapPlacement(object mo.Reference) {
+	if vm, ok := object.(*simulator.VirtualMachine); ok && vm.Config != nil && vm.Config.SwapPlacement == "" {
+		vm.Config.SwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeInherit)
+	}
+}

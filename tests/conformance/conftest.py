@@ -1,0 +1,27 @@
+"""What the conformance tests share: the worlds, and a clock that doesn't wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from providers.kit.retry import RetryPolicy
+from tests.conformance import esxi_world, fake_worlds  # noqa: F401 - registers them
+from tests.conformance.engine import end_process
+from tests.conformance.world import WORLDS, World
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries as often as in earnest, with pauses of no length."""
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda policy, failures, error: 0.0)
+    yield
+    end_process()
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    one = WORLDS[request.param](monkeypatch)
+    yield one
+    assert one.open == 0, "a session was left open"
