@@ -45,7 +45,7 @@ class Result:
     @property
     def changed(self) -> int:
         """How many resources are not as they were."""
-        return sum(number for operation, number in self.changes.items() if operation not in ("same", "read"))
+        return sum(number for operation, number in self.changes.items() if operation not in ("same", "read", "refresh"))
 
 
 def run(stack: Stack, *arguments: str, progress: Progress) -> Result:

@@ -47,7 +47,7 @@ def make(stack: Stack, look_hint: str | None = None) -> int:
     if not exists(stack):
         stack.ask("stack", "init")
     say(f"Makes stack '{stack.name}' (usually a minute the first time, seconds after that)")
-    result = pulumi_command.run(stack, "up", progress=progress())
+    result = pulumi_command.run(stack, "up", "--refresh", progress=progress())
     if result.code:
         return result.code
     outputs = stack.outputs()
