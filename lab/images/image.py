@@ -112,7 +112,7 @@ def image(layer: Path, diff_id: str, settings: Mapping[str, Any]) -> Image:
 def _add(layer: tarfile.TarFile, root: Path, path: Path) -> None:
     info = tarfile.TarInfo(str(path.relative_to(root)))
     found = path.lstat()
-    info.mode = stat.S_IMODE(found.st_mode)
+    info.mode = _mode(found.st_mode)
     if path.is_symlink():
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
         layer.addfile(info)
@@ -123,6 +123,14 @@ def _add(layer: tarfile.TarFile, root: Path, path: Path) -> None:
         info.size = found.st_size
         with path.open("rb") as content:
             layer.addfile(info, content)
+
+
+def _mode(mode: int) -> int:
+    """A file's mode without what the umask of whoever built it did to it: all may read, the owner may write."""
+    special = stat.S_IMODE(mode) & ~0o777
+    if stat.S_ISLNK(mode) or mode & stat.S_IWOTH:
+        return special | 0o777
+    return special | (0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
 
 
 def _json(value: Any) -> bytes:

@@ -58,11 +58,18 @@ class Pusher:
 
     def _ask(self, method: str, path: str, accept: str = "*/*") -> requests.Response:
         headers = {"Accept": accept}
-        return self._web.request(method, self._base + path, headers=headers, verify=self._ca, timeout=_LIMIT_S)
+        return self._request(method, self._base + path, headers)
 
     def _send(self, method: str, url: str, data: bytes, kind: str) -> requests.Response:
-        headers = {"Content-Type": kind}
-        return self._web.request(method, url, data=data, headers=headers, verify=self._ca, timeout=_LIMIT_S)
+        return self._request(method, url, {"Content-Type": kind}, data)
+
+    def _request(self, method: str, url: str, headers: dict[str, str], data: bytes | None = None) -> requests.Response:
+        try:
+            return self._web.request(method, url, data=data, headers=headers, verify=self._ca, timeout=_LIMIT_S)
+        except requests.exceptions.SSLError as error:
+            raise SetupError(f"the certificate of the lab's registry at {self._base} is not its CA's") from error
+        except requests.RequestException as error:
+            raise SetupError(f"the lab's registry at {self._base} does not answer: see `lab status`") from error
 
     def _checked(self, answer: requests.Response) -> requests.Response:
         if not answer.ok:

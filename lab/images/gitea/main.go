@@ -3,19 +3,25 @@
 package main
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"code.gitea.io/gitea/cmd"
+	"code.gitea.io/gitea/models/db"
+	user_model "code.gitea.io/gitea/models/user"
 	"code.gitea.io/gitea/modules/generate"
 	"code.gitea.io/gitea/modules/log"
+	"code.gitea.io/gitea/modules/optional"
 	"code.gitea.io/gitea/modules/setting"
+	"code.gitea.io/gitea/services/versioned_migration"
 
 	_ "code.gitea.io/gitea/modules/markup/console"
 	_ "code.gitea.io/gitea/modules/markup/csv"
@@ -26,12 +32,15 @@ import (
 )
 
 const (
-	data         = "/data"
-	config       = data + "/gitea/conf/app.ini"
-	home         = data + "/home"
-	static       = "/app"
-	gitUser      = 1000
-	databaseWait = 60 * time.Second
+	data    = "/data"
+	config  = data + "/gitea/conf/app.ini"
+	home    = data + "/home"
+	static  = "/app"
+	gitUser = 1000
+
+	databaseWait   = 60 * time.Second
+	databaseAnswer = 5 * time.Second
+	databasePause  = 200 * time.Millisecond
 )
 
 // Version is set by the build.
@@ -46,8 +55,6 @@ func main() {
 			must(asRoot())
 		case "setup":
 			must(setUp())
-		case "create-admin":
-			createAdmin()
 		}
 	}
 	gitea(os.Args...)
@@ -93,21 +100,26 @@ func giveAway(root string) error {
 	})
 }
 
-// setUp writes the settings, waits for the database, makes the administrator, and becomes the server.
+// setUp writes the settings, prepares the database, makes the administrator, and becomes the server.
 func setUp() error {
 	if err := writeConfig(); err != nil {
 		return err
 	}
-	if err := waitForDatabase(); err != nil {
+	setting.InitWorkPathAndCommonConfig(os.Getenv, setting.ArgWorkPathAndCustomConf{CustomConf: config})
+	setting.LoadSettings()
+	ctx := context.Background()
+	if err := waitForDatabase(ctx); err != nil {
 		return err
 	}
-	if os.Getenv("GITEA_ADMIN_USERNAME") != "" {
-		if err := makeAdmin(); err != nil {
-			return fmt.Errorf("the administrator could not be made: %w", err)
+	if name := os.Getenv("GITEA_ADMIN_USERNAME"); name != "" {
+		if err := makeAdmin(ctx, name); err != nil {
+			return fmt.Errorf("the administrator %s could not be made: %w", name, err)
 		}
 	}
-	for _, name := range []string{"GITEA_ADMIN_PASSWORD", "GITEA__database__PASSWD"} {
-		os.Unsetenv(name) // the server and the git commands that it runs don't need them
+	for _, variable := range os.Environ() { // the server and the git commands that it runs don't need them
+		if strings.HasPrefix(variable, "GITEA__") || strings.HasPrefix(variable, "GITEA_ADMIN_") {
+			os.Unsetenv(strings.SplitN(variable, "=", 2)[0])
+		}
 	}
 	return replaceBy("web", "--config", config)
 }
@@ -125,6 +137,10 @@ func writeConfig() error {
 		"security":   {"INSTALL_LOCK": "true"},
 		"log":        {"LEVEL": "Warn"},
 	}
+	// Gitea takes the name for its SSH addresses from the root URL only when that isn't a number.
+	if root, err := url.Parse(os.Getenv("GITEA__server__ROOT_URL")); err == nil && root.Hostname() != "" {
+		defaults["server"]["DOMAIN"] = root.Hostname()
+	}
 	for section, values := range defaults {
 		for key, value := range values {
 			ini.Section(section).Key(key).SetValue(value)
@@ -134,10 +150,15 @@ func writeConfig() error {
 		return err
 	}
 	setting.EnvironmentToConfig(ini, os.Environ())
-	if err := ini.SaveTo(config); err != nil {
+	// Renamed into place when it is whole: the keys in it can't be made again.
+	unfinished := config + ".unfinished"
+	if err := ini.SaveTo(unfinished); err != nil {
 		return err
 	}
-	return os.Chmod(config, 0o600)
+	if err := os.Chmod(unfinished, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, config)
 }
 
 func generateKeys(ini setting.ConfigProvider) error {
@@ -162,67 +183,69 @@ func generateKeys(ini setting.ConfigProvider) error {
 	return nil
 }
 
-func waitForDatabase() error {
-	address := os.Getenv("GITEA__database__HOST")
-	if address == "" {
+// waitForDatabase waits until the database lets us in. What waiting doesn't mend ends it at once.
+func waitForDatabase(ctx context.Context) error {
+	if !setting.Database.Type.IsPostgreSQL() {
 		return nil
 	}
-	var last error
-	for end := time.Now().Add(databaseWait); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		connection, err := net.DialTimeout("tcp", address, 2*time.Second)
-		if err == nil {
-			return connection.Close()
-		}
-		last = err
-	}
-	return fmt.Errorf("the database at %s does not answer: %w", address, last)
-}
-
-// makeAdmin fills the database's tables and makes the administrator, once. Each is a process of its own, since
-// Gitea reads its settings once in a process.
-func makeAdmin() error {
-	marker := filepath.Join(data, "gitea", ".admin-"+os.Getenv("GITEA_ADMIN_USERNAME"))
-	if _, err := os.Stat(marker); err == nil {
-		return nil
-	}
-	var err error
-	for attempt := 0; attempt < 10; attempt++ {
-		// A database that accepts connections may still refuse work for a moment.
-		if err = child("migrate", "--config", config); err == nil {
-			break
-		}
-		time.Sleep(time.Second)
-	}
-	if err == nil {
-		err = child("create-admin")
-	}
+	address, err := setting.DBConnStr()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(marker, nil, 0o600)
-}
-
-// child runs a command of ours; what it says is only shown when it fails.
-func child(arguments ...string) error {
-	said, err := exec.Command(self(), arguments...).CombinedOutput()
+	database, err := sql.Open("postgres", address)
 	if err != nil {
-		os.Stderr.Write(said)
+		return err
 	}
-	return err
+	defer database.Close()
+	for end := time.Now().Add(databaseWait); ; time.Sleep(databasePause) {
+		err := pinged(ctx, database)
+		if err == nil {
+			return nil
+		}
+		where := fmt.Sprintf("the database %s at %s", setting.Database.Name, setting.Database.Host)
+		if isRefusal(err) {
+			return fmt.Errorf("%s refuses the user %s, see GITEA__database__…: %w", where, setting.Database.User, err)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s did not answer within %s: %w", where, databaseWait, err)
+		}
+	}
 }
 
-// createAdmin calls Gitea's own command within this process, so that the password is on no command line.
-func createAdmin() {
-	name, password := os.Getenv("GITEA_ADMIN_USERNAME"), os.Getenv("GITEA_ADMIN_PASSWORD")
+func pinged(ctx context.Context, database *sql.DB) error {
+	limited, cancel := context.WithTimeout(ctx, databaseAnswer)
+	defer cancel()
+	return database.PingContext(limited)
+}
+
+// isRefusal knows PostgreSQL's classes of errors for a wrong login (28) and an unknown database (3D).
+func isRefusal(err error) bool {
+	var told interface{ SQLState() string }
+	return errors.As(err, &told) && (strings.HasPrefix(told.SQLState(), "28") || strings.HasPrefix(told.SQLState(), "3D"))
+}
+
+// makeAdmin fills the database's tables and makes the administrator unless the database has that user. The database
+// is asked at every start: either volume may have been lost, and a start may have been killed anywhere.
+func makeAdmin(ctx context.Context, name string) error {
+	if err := db.InitEngineWithMigration(ctx, versioned_migration.Migrate); err != nil {
+		return err
+	}
+	defer db.UnsetDefaultEngine()
+	there, err := user_model.IsUserExist(ctx, 0, name)
+	if err != nil || there {
+		return err
+	}
+	password := os.Getenv("GITEA_ADMIN_PASSWORD")
 	if password == "" {
-		must(errors.New("GITEA_ADMIN_PASSWORD is not set"))
+		return errors.New("GITEA_ADMIN_PASSWORD is not set")
 	}
 	email := os.Getenv("GITEA_ADMIN_EMAIL")
 	if email == "" {
 		email = name + "@example.com"
 	}
-	gitea("gitea", "admin", "user", "create", "--config", config, "--admin", "--must-change-password=false",
-		"--username", name, "--email", email, "--password", password)
+	admin := &user_model.User{Name: name, Email: email, Passwd: password, IsAdmin: true, Visibility: setting.Service.DefaultUserVisibilityMode}
+	active := &user_model.CreateUserOverwriteOptions{IsActive: optional.Some(true)}
+	return user_model.CreateUser(ctx, admin, &user_model.Meta{}, active)
 }
 
 func gitea(arguments ...string) {
