@@ -137,7 +137,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
 
     def expected(self, desired: I, there: S) -> Mapping[str, Any]:
         """What the state should say, by field; the default is the user's own arguments that the state knows."""
-        return {name: getattr(desired, name) for name in desired.model_fields_set if name in self.state.model_fields}
+        known = [name for name in self.inputs.model_fields if name in self.state.model_fields]
+        return {name: getattr(desired, name) for name in known if name in desired.model_fields_set}
 
     def secret_values(self, settings: Settings, desired: I) -> Mapping[str, Secret]:
         """The secrets that the inputs name, by path, looked up. Raises `UnknownSecret`."""
@@ -178,7 +179,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 problems = [] if holds(given, UNKNOWN) else self._problems(desired)
             except BadInputs as error:
                 problems = error.problems
-        failures = [CheckFailure(name, f"{self.kind}: {name or 'arguments'}: {reason}") for name, reason in problems]
+        told = [(name, redact(f"{self.kind}: {name or 'arguments'}: {reason}")) for name, reason in problems]
+        failures = [CheckFailure(name, reason) for name, reason in told]
         return CheckResult(given, failures)
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -187,7 +189,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             changes = self.changes(olds, given)
             replaces = sorted({change.path.split(".")[0] for change in changes} & self.replace_on)
             if changes and not holds(given, UNKNOWN):
-                pulumi.log.info(f"{self.describe(self._parse(given))}: {summary(changes)}")
+                pulumi.log.info(redact(f"{self.describe(self._parse(given))}: {summary(changes)}"))
             return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=True)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -235,9 +237,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             return list(self._known_later(given, memory))
         desired = self._parse(given)
         there = self.state.model_validate(olds)
-        found = list(compare(plain(self._expected(desired, there, memory)), plain(there)))
+        found = self._compared(self._expected(desired, there, memory), there)
         found += self._taken_out(desired, there, memory)
-        told = {change.path.rpartition(".")[2] for change in found}
+        # What a part of the thing tells already (`hosts.a.enabled`) isn't told twice; a replacement always is.
+        told = {change.path.rpartition(".")[2] for change in found} - self.replace_on
         found += [change for change in self._unseen(desired, memory) if change.path not in told]
         found += self._changed_secrets(desired, there, memory)
         if memory.failed:
@@ -245,6 +248,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         return found
 
     # How it is done
+
+    def _compared(self, expected: Mapping[str, Any], there: S) -> list[Change]:
+        found = compare(plain(expected), plain(there))
+        return [self._change(change.path, change.there, change.wanted) for change in found]
 
     def _known_later(self, given: Mapping[str, Any], memory: Memory) -> Iterator[Change]:
         """In a preview with unknown inputs only these, and what the program itself changed, can be told."""
@@ -258,15 +265,16 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _expected(self, desired: I, there: S, memory: Memory) -> Mapping[str, Any]:
         expected = dict(self.expected(desired, there))
         # An argument taken out of the program means its default again, which is a change as well.
-        for name in memory.applied.keys() - desired.model_fields_set:
-            if name in self.state.model_fields and name in self.inputs.model_fields and name not in expected:
+        taken_out = memory.applied.keys() - desired.model_fields_set
+        for name in self.inputs.model_fields:
+            if name in taken_out and name in self.state.model_fields and name not in expected:
                 expected[name] = self.inputs.model_fields[name].get_default(call_default_factory=True)
         return expected
 
     def _taken_out(self, desired: I, there: S, memory: Memory) -> Iterator[Change]:
         """Entries of a mapping (labels, variables) that the program set before and sets no more, and that are there."""
         applied = self._applied(memory) if memory.applied else desired
-        for name in desired.model_fields_set & applied.model_fields_set & self.state.model_fields.keys():
+        for name in sorted(desired.model_fields_set & applied.model_fields_set & self.state.model_fields.keys()):
             then, now, seen = (plain(getattr(one, name)) for one in (applied, desired, there))
             if isinstance(then, Mapping) and isinstance(now, Mapping) and isinstance(seen, Mapping):
                 for key in sorted((then.keys() - now.keys()) & seen.keys()):
@@ -306,13 +314,17 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, *, creating: bool) -> tuple[S, Memory]:
         """Applies and observes; what got done before an error is kept in state, so that the next run finishes it."""
         first: list[S | None] = []
+        before: list[S | None] = []
         leftover: list[DrydockError] = []
 
         def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
             there = self.observe(call, desired)
             if not first:
+                left = None
                 if creating and there is not None and not self.always_there:
-                    leftover.extend(self._take_over(call, desired, there))
+                    left = self._take_over(call, desired, there)
+                    leftover.extend(left or [])
+                before.append(there if left is None else None)
                 first.append(there)
             return self.apply(call, desired, there)
 
@@ -324,8 +336,6 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             error = self._as_error(raised)
         if error is not None and not first:
             raise error
-        if leftover and error is None and not failed:
-            [error] = leftover
         try:
             state = self._try(desired, memory, lambda call: self.observe(call, desired))
         except Exception as raised:  # noqa: BLE001 - as above
@@ -338,7 +348,9 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 raise error  # nothing was changed, so there is nothing to keep
         if state is None:
             raise Permanent("was made, but is not there", on=self.describe(desired), remedy="Run `pulumi up` again.")
-        return state, self._remembered(desired, given, memory, first[0], failed, error)
+        if leftover and error is None and not failed:
+            [error] = leftover  # kept in state, however little was to do: only from there the next run can replace it
+        return state, self._remembered(desired, given, memory, before[0], failed, error)
 
     def _remembered(
         self,
@@ -361,13 +373,13 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             fingerprints=self._fingerprints(desired, memory),
         )
 
-    def _take_over(self, call: Call[C, S], desired: I, there: S) -> list[DrydockError]:
-        """Refuses what isn't to be taken over; of ours, what a killed run left otherwise than it is wanted now."""
-        fixed = [
-            change
-            for change in compare(plain(self.expected(desired, there)), plain(there))
-            if change.path.split(".")[0] in self.replace_on
-        ]
+    def _take_over(self, call: Call[C, S], desired: I, there: S) -> list[DrydockError] | None:
+        """Refuses what isn't to be taken over; `None` for what is somebody else's, a list for what is ours.
+
+        In the list is what a killed run left otherwise than it is wanted now.
+        """
+        found = self._compared(self.expected(desired, there), there)
+        fixed = [change for change in found if change.path.split(".")[0] in self.replace_on]
         if self.ours(call, desired, there):
             left = Permanent(
                 f"is left from an earlier run ({summary(fixed)})",
@@ -377,7 +389,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             return [left] if fixed else []
         if getattr(desired, "adopt", False):
             if not fixed:
-                return []
+                return None
             # Taken over, the next run would replace it: what is somebody else's would be deleted.
             raise Permanent(
                 f"can't be taken over, since it would have to be replaced ({summary(fixed)})",
@@ -436,7 +448,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             return error
         if isinstance(error, UnknownSecret):
             return Permanent(str(error), on=self.kind, remedy="")
-        what = f"unexpected {type(error).__name__}: {error}"
+        what = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         return Permanent(what, on=self.kind, remedy="This is our mistake: please report it.")
 
     def _tell(self, error: DrydockError) -> NoReturn:

@@ -36,7 +36,7 @@ class RetryPolicy:
 
     def wait_s(self, failures: int, error: Temporary) -> float:
         if error.retry_after_s is not None:
-            return min(error.retry_after_s, self.longest_wait_s)
+            return max(0.0, min(error.retry_after_s, self.longest_wait_s))
         doubled = self.first_wait_s * float(2 ** (failures - 1))
         return min(doubled, self.longest_wait_s) * random.uniform(0.8, 1.2)
 

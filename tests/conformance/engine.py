@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import copy
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-import dill
+import dill  # type: ignore[import-untyped]
 import pulumi
 import pytest
 from google.protobuf import json_format, struct_pb2
-from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
+from pulumi.dynamic import Config, ConfigureRequest, ReadResult, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import rpc
 
@@ -97,15 +98,20 @@ class Stack:
     Args:
         config: the stack's config, decrypted, with namespaces.
         monkeypatch: catches what would be written to the terminal.
+
+    Attributes:
+        state: the resources by name, saved after each call that returned.
+        threads: how many resources are worked on at once; the SDK's server takes up to four.
     """
 
     def __init__(self, config: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.config = dict(config)
         self.state: dict[str, Entry] = {}
+        self.threads = 1
         self._monkeypatch = monkeypatch
 
     def preview(self, program: Program) -> Run:
-        return self._run(lambda run: self._plan(program, run), preview=True)
+        return self._run(lambda run: self._plan(program, run))
 
     def up(self, program: Program) -> Run:
         return self._run(lambda run: self._up(program, run))
@@ -122,7 +128,7 @@ class Stack:
 
     # one process
 
-    def _run(self, work: Callable[[_Running], None], *, preview: bool = False) -> Run:
+    def _run(self, work: Callable[[_Running], object]) -> Run:
         run = _Running(self.config)
         with self._monkeypatch.context() as patched:
             patched.setattr(pulumi.log, "info", lambda text, *_, **__: run.infos.append(text))
@@ -135,15 +141,13 @@ class Stack:
                 pass
             finally:
                 end_process()
-        if not preview and not run.killed:
-            self._tell_unfinished(run)
         return run
 
     def _tell_unfinished(self, run: Run) -> None:
         """As `KitResource` does: it sees the outputs of the resources that this run registered."""
         for name in run.plan:
             failed = self.state[name].outputs[MEMORY]["failed"] if name in self.state else {}
-            if failed and run.plan[name] != "delete" and not run.raised:
+            if failed and run.plan[name] != "delete":
                 run.unfinished.append(failed["message"])
 
     # commands
@@ -162,13 +166,24 @@ class Stack:
 
     def _up(self, program: Program, run: _Running) -> None:
         inputs = self._plan(program, run)
-        for name, news in inputs.items():
-            self._step(name, run.plan[name], news, run)
+        self._steps(inputs, run)
+        self._tell_unfinished(run)
+        if run.raised or run.unfinished:
+            raise _Ended  # the engine deletes what the program doesn't name only when all else went well
         for name in sorted(self.state.keys() - program.keys()):
             if run.plan.get(name) == "delete":
                 self._delete(name, run)
-        if run.raised:
-            raise _Ended
+
+    def _steps(self, inputs: Mapping[str, dict[str, Any]], run: _Running) -> None:
+        """One after the other, so that a failing case repeats itself; `threads` of them at once where a test asks."""
+        if self.threads == 1:
+            for name, news in inputs.items():
+                self._step(name, run.plan[name], news, run)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            steps = [pool.submit(self._step, name, run.plan[name], news, run) for name, news in inputs.items()]
+        for step in steps:
+            step.result()
 
     def _checked(self, name: str, declared: Declared, run: _Running) -> dict[str, Any]:
         given = {key: value for key, value in declared.arguments.items() if value is not None}
@@ -216,16 +231,21 @@ class Stack:
 
     def _refresh(self, run: _Running) -> None:
         for name, entry in list(self.state.items()):
-            found = run.call(lambda entry=entry: run.provider(entry.outputs).read(entry.id, _wire(entry.outputs)))
+            found = run.call(partial(_read, entry, run))
             if not found.id:
                 del self.state[name]
                 run.changed.append(name)
                 continue
             outputs = _saved(found.outs, entry.outputs)
             inputs = entry.inputs if found.inputs is None else _saved(found.inputs, entry.outputs)
-            if (outputs, inputs) != (entry.outputs, entry.inputs):
-                run.changed.append(name)
             self.state[name] = Entry(found.id, inputs, outputs)
+            # As the engine's RefreshStep: what an `up` of an unchanged program would do decides, not the outputs.
+            if self._decide(name, _wire(entry.inputs, keep_unknowns=True), run) != "same":
+                run.changed.append(name)
+
+
+def _read(entry: Entry, run: _Running) -> ReadResult:
+    return run.provider(entry.outputs).read(entry.id, _wire(entry.outputs))
 
 
 class _Ended(Exception):
@@ -268,9 +288,19 @@ def _saved(outs: Mapping[str, Any] | None, props: Mapping[str, Any]) -> dict[str
 
 def _wire(props: Mapping[str, Any], *, keep_unknowns: bool = False) -> dict[str, Any]:
     """The properties as they arrive after a trip through the SDK's own protobuf structure; `None` is dropped."""
-    sent = _LOOP.run_until_complete(rpc.serialize_properties(dict(props), {}))
+    sent = _finished(rpc.serialize_properties(dict(props), {}))
     received = json_format.Parse(json_format.MessageToJson(sent), struct_pb2.Struct())
     return dict(rpc.deserialize_properties(received, keep_unknowns))
+
+
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that waits for nothing, as with plain values; an event loop for each is slow."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    raise AssertionError("it waits: an output among the arguments?")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -282,6 +312,3 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     else:
         yield str(value)
-
-
-_LOOP = asyncio.new_event_loop()

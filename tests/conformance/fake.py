@@ -90,7 +90,9 @@ class Client:
 
     def unmake(self, name: str) -> None:
         self._called(f"unmake {name}")
-        self._system.things.pop(name, None)
+        if name not in self._system.things:
+            raise Permanent("is not there", on=f"thing {name}", remedy="Look first.")
+        del self._system.things[name]
 
     def wipe(self, name: str) -> None:
         self._called(f"wipe {name}")
@@ -211,6 +213,27 @@ class ThingProvider(FakeProvider, Provider[ThingInputs, ThingState, Client]):
         call.client.unmake(desired.name)
         if desired.delete_data:
             call.client.wipe(desired.name)
+
+
+class SafeState(State):
+    """A thing that doesn't show its password, not even whether it has one."""
+
+    name: str
+    place: str
+    size: int
+    color: str
+    labels: dict[str, str]
+
+
+class SafeProvider(ThingProvider):
+    """As a thing, but what was applied is the only sign of its password."""
+
+    kind = "fake.Safe"
+    state = SafeState  # type: ignore[assignment]
+
+    def observe(self, call: Call[Client, Any], desired: ThingInputs) -> Any:
+        found = super().observe(call, desired)
+        return None if found is None else SafeState.model_validate(found.model_dump())
 
 
 class SwitchInputs(Inputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tests.conformance.fake import SYSTEMS, FakeSystem, SwitchProvider, Thing, ThingProvider
+from tests.conformance.fake import SYSTEMS, FakeSystem, SafeProvider, SwitchProvider, Thing, ThingProvider
 from tests.conformance.world import MARKER, World, register
 
 ADDRESS = "fake"
@@ -69,6 +69,14 @@ class ThingWorld(FakeWorld):
 
     def take_away(self) -> None:
         del self.system.things["bell"]
+
+
+@register
+class SafeWorld(ThingWorld):
+    """A thing whose password can't be observed."""
+
+    name = "fake.Safe"
+    provider = SafeProvider
 
 
 @register

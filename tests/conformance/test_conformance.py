@@ -332,6 +332,29 @@ def _fail_once(world: World, operation: str, kind: str, at: int, after: bool) ->
     return True
 
 
+def test_what_a_killed_create_left_is_replaced_when_the_program_changed_meanwhile(world: World) -> None:
+    for name, value in world.replacing.items():
+        at, tried = 0, True
+        while tried:
+            at += 1
+            with world.failing("kill", at, after=True) as fault:
+                world.stack.up(world.program(**{name: value}))
+            tried = fault.fired
+            if not tried:
+                break
+            first = world.stack.up(world.program())
+            if first.failed:
+                [line] = first.lines
+                assert "is left from an earlier run" in line and name in line, f"call {at}: {line}"
+                again = world.stack.up(world.program())
+                assert again.plan == {"it": "replace"} and not again.failed, f"call {at}: {again.text}"
+            assert world.look() == world.wanted(world.arguments), f"call {at}"
+            assert world.stack.preview(world.program()).clean, f"call {at}"
+            assert not world.stack.destroy().failed
+        assert at > 2, "nothing was called, so nothing was killed"
+        assert not world.stack.destroy().failed
+
+
 def _assert_told(world: World, run: Run, kind: str, told: str) -> None:
     if kind == "kill":
         assert run.killed, told
@@ -386,6 +409,7 @@ def _assert_next_run_finishes(world: World, operation: str, original: Any, kind:
 
 def test_a_refused_login_costs_one_login_in_a_run_whatever_the_number_of_resources(world: World) -> None:
     world.refuses_logins = True
+    world.stack.threads = 4
     run = world.stack.up(world.many(4))
     assert world.logins == 1
     assert len(run.errors) == 4 and all("refused the login" in line for line in run.errors)

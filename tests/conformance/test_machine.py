@@ -201,5 +201,5 @@ Life.TestCase.settings = settings(
 )
 
 
-class TestLife(Life.TestCase):  # type: ignore[misc]
+class TestLife(Life.TestCase):  # type: ignore[misc, valid-type]
     """Runs the machine."""

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import dill
+import dill  # type: ignore[import-untyped]
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
@@ -94,7 +94,7 @@ WITHOUT_SDK = "class LampProvider:\n    def answer(self):\n        return 'today
 def pythons() -> dict[str, Path]:
     """Every Python at hand, by version; the one that runs the tests is always among them."""
     names = ["python3", *(f"python3.{minor}" for minor in range(10, 16))]
-    paths = [Path(found) for name in names if (found := shutil.which(name))]
+    paths = [Path(path) for path in map(shutil.which, names) if path]
     paths += [Path("/usr/bin/python3"), *sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3"))]
     found = {".".join(map(str, sys.version_info[:3])): Path(sys.executable)}
     for path in paths:

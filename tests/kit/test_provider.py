@@ -7,15 +7,17 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 from providers.kit.provider import MEMORY
 from providers.kit.resource import end_run_when_unfinished
 from providers.kit.retry import RetryPolicy
-from tests.conformance.engine import Declared, end_process
-from tests.conformance.fake import SwitchProvider, Thing, ThingProvider
-from tests.conformance.fake_worlds import SwitchWorld, ThingWorld
+from tests.conformance.engine import PROJECT, Declared, end_process
+from tests.conformance.fake import SwitchProvider, Thing, ThingInputs, ThingProvider
+from tests.conformance.fake_worlds import SafeWorld, SwitchWorld, ThingWorld
+from tests.conformance.world import MARKER
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +40,12 @@ def switches(monkeypatch: pytest.MonkeyPatch) -> SwitchWorld:
 # previews
 
 
+def later() -> Any:
+    return Unknown()  # type: ignore[no-untyped-call]
+
+
 def test_the_sdks_unknown_objects_are_let_through_and_given_back_as_its_marker() -> None:
-    given = {"name": Unknown(), "labels": {"a": Unknown()}, "size": 3}
+    given: dict[str, Any] = {"name": later(), "labels": {"a": later()}, "size": 3}
     checked = ThingProvider().check({}, given)
     assert checked.failures == []
     assert checked.inputs == {"name": UNKNOWN, "labels": {"a": UNKNOWN}, "size": 3}
@@ -112,6 +118,39 @@ def test_a_thing_that_we_made_has_no_before_however_often_it_is_updated(things: 
         assert "before" not in things.stack.state["it"].outputs[MEMORY]
 
 
+def test_what_a_killed_create_of_ours_left_is_not_what_was_there_before_us(things: ThingWorld) -> None:
+    with things.failing("kill", 4):
+        things.stack.up(things.program())
+    assert not things.stack.up(things.program()).failed
+    assert "before" not in things.stack.state["it"].outputs[MEMORY]
+
+
+def test_what_was_adopted_is_what_was_there_before_us(things: ThingWorld) -> None:
+    things.system.things["bell"] = Thing("here", 9, owner="somebody")
+    assert not things.stack.up(things.program(adopt=True)).failed
+    assert things.stack.state["it"].outputs[MEMORY]["before"]["size"] == 9
+
+
+def test_a_refresh_gives_the_applied_inputs_back(things: ThingWorld) -> None:
+    things.stack.up(things.program())
+    provider = ThingProvider()
+    provider.configure(ConfigureRequest(config=Config(raw_config=dict(things.config), project_name=PROJECT)))
+    assert provider.read("bell", things.stack.state["it"].outputs).inputs == things.arguments
+
+
+def test_a_secret_that_no_observation_shows_is_a_difference_when_its_value_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    safe = SafeWorld(monkeypatch)
+    safe.stack.up(safe.program())
+    assert safe.stack.preview(safe.program()).clean
+    safe.stack.config["drydock:thing_password"] = "quite another one"
+    assert "password_secret: changed" in safe.stack.preview(safe.program()).text
+    assert not safe.stack.up(safe.program()).failed
+    assert safe.system.things["bell"].password == "quite another one"
+    assert safe.stack.preview(safe.program()).clean
+
+
 # taking over
 
 
@@ -131,7 +170,64 @@ def test_what_a_killed_run_left_otherwise_is_told_and_replaced_by_the_next(thing
     assert things.look() == things.wanted(things.arguments)
 
 
+def test_what_a_killed_run_left_whole_is_not_told_for_ever(things: ThingWorld) -> None:
+    with things.failing("kill", 7, after=True):
+        assert things.stack.up(things.program(place="there")).killed
+    assert things.system.things["bell"].size == 5  # all is done, so the next run finds nothing else to change
+    assert "is left from an earlier run" in things.stack.up(things.program()).unfinished[0]
+    assert things.stack.up(things.program()).plan == {"it": "replace"}
+    assert things.look() == things.wanted(things.arguments)
+
+
 # differences
+
+
+def test_an_argument_that_replaces_is_told_even_where_a_part_has_its_name(switches: SwitchWorld) -> None:
+    switches.system.units["panel"] = True
+    assert not switches.stack.up(switches.program()).failed
+    assert switches.stack.preview(switches.program(on=False, panel="other")).plan == {"it": "replace"}
+
+
+def test_a_preview_tells_the_changes_in_the_order_of_the_arguments(things: ThingWorld) -> None:
+    things.stack.up(things.program())
+    [line] = things.stack.preview(things.program(color="blue", size=7, place="there")).infos
+    assert line == "fake.Thing 'bell': place: here → there, size: 5 → 7, color: red → blue"
+
+
+def test_a_secret_argument_that_the_state_shows_is_not_shown_by_the_preview(
+    things: ThingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ThingInputs, "secret_fields", frozenset({"color"}))
+    things.stack.up(things.program())
+    [line] = things.stack.preview(things.program(color="blue")).infos
+    assert line == "fake.Thing 'bell': color: changed"
+
+
+def test_a_secret_in_a_plain_argument_is_not_shown_by_the_preview(things: ThingWorld) -> None:
+    things.stack.up(things.program())
+    leaking = {**things.arguments["labels"], "kept": MARKER}
+    [line] = things.stack.preview(things.program(labels=leaking)).infos
+    assert "labels.kept: yes → ***" in line and MARKER not in line
+
+
+def test_a_secret_in_a_providers_own_reason_is_not_shown(things: ThingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ThingProvider, "verify", lambda self, settings, desired: [("size", f"not with {MARKER}")])
+    [(name, reason)] = things.stack.preview(things.program()).refused
+    assert (name, reason) == ("size", "fake.Thing: size: not with ***")
+
+
+def test_a_mistake_of_ours_is_one_line_however_long_its_text(
+    things: ThingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: Any) -> None:
+        raise ValueError("one\n  two\nthree")
+
+    monkeypatch.setattr(ThingProvider, "observe", mistaken)
+    [line] = things.stack.up(things.program()).errors
+    assert line == "fake.Thing: unexpected ValueError: one two three. This is our mistake: please report it."
+
+
+# entries of a mapping
 
 
 def test_a_label_taken_out_of_the_program_is_taken_off(things: ThingWorld) -> None:

@@ -89,6 +89,11 @@ def test_the_servers_own_pause_is_kept_up_to_the_longest() -> None:
     assert clock.slept == [3.0, 15.0]
 
 
+def test_a_server_that_names_a_time_in_the_past_is_asked_again_at_once() -> None:
+    clock = Clock()
+    assert clock.run(Failing(busy(-3.0), 1)) == "done" and clock.slept == [0.0]
+
+
 def test_no_pause_goes_beyond_the_time_in_all() -> None:
     clock = Clock()
     with pytest.raises(Temporary):
