@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net"
+	"slices"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -22,9 +23,8 @@ func addFirewall(registry *simulator.Registry, host *simulator.HostSystem, of re
 	if !ok {
 		return
 	}
-	system.FirewallInfo = copyOf(system.FirewallInfo)
 	if of.since(6, 7) {
-		system.FirewallInfo.Ruleset = append(system.FirewallInfo.Ruleset, vicEngine())
+		system.FirewallInfo.Ruleset = append(slices.Clip(system.FirewallInfo.Ruleset), vicEngine())
 	}
 	host.Config.Firewall = system.FirewallInfo
 	registry.Put(&firewall{system, host})
@@ -108,7 +108,7 @@ func (f *firewall) UpdateDefaultPolicy(ctx *simulator.Context, req *types.Update
 	return &methods.UpdateDefaultPolicyBody{Res: new(types.UpdateDefaultPolicyResponse)}
 }
 
-// change does something to one ruleset, or says why it can't be done.
+// change does something to one ruleset, or says why it can't be done. It works on a copy: all hosts start with one list.
 func (f *firewall) change(
 	ctx *simulator.Context, id string, how func(*types.HostFirewallRuleset) types.BaseMethodFault,
 ) types.BaseMethodFault {

@@ -50,11 +50,13 @@ func (s *site) allow(host, key string, list types.HostFirewallRulesetIpList) err
 var everyHost = []string{"DC0_C0_H0", "DC0_C0_H1", "DC0_C0_H2", "DC0_H0"}
 
 func TestEachHostHasRulesetsOfItsOwn(t *testing.T) {
-	one := start(t, t.TempDir())
+	pairs := usualSize // two hosts of each version
+	pairs.ClusterHosts = 2 * len(clusterReleases)
+	one := startSized(t, t.TempDir(), pairs)
 
 	one.must(one.enable("DC0_C0_H0", "vSPC"))
 
-	for _, host := range everyHost {
+	for _, host := range append([]string{"DC0_C0_H3", "DC0_C0_H4", "DC0_C0_H5"}, everyHost...) {
 		if got := one.rulesets(host)["vSPC"].Enabled; got != (host == "DC0_C0_H0") {
 			t.Errorf("%s: vSPC enabled is %v", host, got)
 		}

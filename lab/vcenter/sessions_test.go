@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/xml"
 	"net/http"
 	"net/url"
 	"os"
@@ -53,8 +54,14 @@ func TestAWrongLoginIsRefused(t *testing.T) {
 func TestATokenFromAnywhereIsRefused(t *testing.T) {
 	one := start(t, t.TempDir())
 	stranger := one.second("test")
+	var token struct {
+		XMLName xml.Name `xml:"Security"`
+		Name    string   `xml:"Assertion>Subject>NameID"`
+	}
+	token.Name = user
+	ctx := stranger.WithHeader(one.ctx, soap.Header{Security: token})
 
-	_, err := methods.LoginByToken(one.ctx, stranger, &types.LoginByToken{This: *one.client.ServiceContent.SessionManager})
+	_, err := methods.LoginByToken(ctx, stranger, &types.LoginByToken{This: *one.client.ServiceContent.SessionManager})
 
 	expect[*types.InvalidLogin](t, err)
 }

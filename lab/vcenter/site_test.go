@@ -39,6 +39,7 @@ type site struct {
 	t      *testing.T
 	ctx    context.Context
 	state  string
+	size   size
 	server *simulator.Server
 	client *govmomi.Client
 	finder *find.Finder
@@ -60,7 +61,7 @@ func startSized(t *testing.T, state string, size size) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &site{t: t, ctx: ctx, state: state, server: server, client: client, finder: find.NewFinder(client.Client)}
+	one := &site{t: t, ctx: ctx, state: state, size: size, server: server, client: client, finder: find.NewFinder(client.Client)}
 	center, err := one.finder.DefaultDatacenter(ctx)
 	one.must(err)
 	one.finder.SetDatacenter(center)
@@ -82,7 +83,7 @@ func (s *site) afterKill() *site {
 	s.t.Helper()
 	state := s.t.TempDir()
 	s.must(os.CopyFS(state, os.DirFS(s.state)))
-	return start(s.t, state)
+	return startSized(s.t, state, s.size)
 }
 
 func (s *site) must(err error) {
@@ -256,6 +257,23 @@ func TestASingleHostSaysThatItIsOne(t *testing.T) {
 
 	if about.ApiType != "HostAgent" || about.Version != "8.0.2" || len(hosts) != 1 || host.Summary.ManagementServerIp != "" {
 		t.Errorf("%s %s, %d hosts, managed by %q", about.ApiType, about.Version, len(hosts), host.Summary.ManagementServerIp)
+	}
+}
+
+func TestASingleHostKeepsItsMachinesToo(t *testing.T) {
+	one := startSized(t, t.TempDir(), size{ESX: true, Datastores: 1})
+	where, err := one.finder.DefaultResourcePool(one.ctx)
+	one.must(err)
+	folder, err := one.finder.DefaultFolder(one.ctx)
+	one.must(err)
+	spec := named("photon")
+	spec.Files = &types.VirtualMachineFileInfo{VmPathName: "[" + store + "]"}
+	one.done(folder.CreateVM(one.ctx, spec, where, nil))
+
+	again := one.afterKill()
+
+	if before, after := one.machines(), again.machines(); before["photon"] == "" || before["photon"] != after["photon"] {
+		t.Errorf("before %v, after %v", before, after)
 	}
 }
 

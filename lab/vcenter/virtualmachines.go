@@ -110,7 +110,16 @@ func (r *rules) checkImage(device types.BaseVirtualDevice, index int) types.Base
 	case !there:
 		return &types.FileNotFound{FileFault: types.FileFault{File: backing.FileName}}
 	}
+	r.nameDatastore(backing)
 	return nil
+}
+
+// nameDatastore fills in which datastore an image lies in, as a real vCenter does for a client that names the file only.
+func (r *rules) nameDatastore(backing *types.VirtualCdromIsoBackingInfo) {
+	if store, _ := r.datastoreOf(backing.FileName); store != nil && backing.Datastore == nil {
+		ref := store.Self
+		backing.Datastore = &ref
+	}
 }
 
 // inheritSwapPlacement fills in what a real vCenter says of every VM; empty, it is a difference for ever.

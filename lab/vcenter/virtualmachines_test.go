@@ -84,6 +84,21 @@ func TestAnISOImageThatIsNotThereIsRefused(t *testing.T) {
 	expect[*types.InvalidDeviceSpec](t, one.failed(one.create(withImage("photon", "[nowhere] iso/none.iso"), pool)))
 }
 
+func TestAnISOImagesDatastoreIsFilledIn(t *testing.T) {
+	one := start(t, t.TempDir())
+	one.web(http.MethodPut, "/folder/iso/photon.iso", url.UserPassword(user, password), strings.NewReader("image"))
+	vm := one.made(withImage("photon", "[LocalDS_0] iso/photon.iso"))
+
+	for _, device := range one.properties(vm).Config.Hardware.Device {
+		if drive, ok := device.(*types.VirtualCdrom); ok {
+			backing := drive.Backing.(*types.VirtualCdromIsoBackingInfo)
+			if backing.Datastore == nil || backing.Datastore.Type != "Datastore" {
+				t.Errorf("got %v", backing.Datastore)
+			}
+		}
+	}
+}
+
 func TestAnISOImageThatIsGoneIsRefusedAtPowerOn(t *testing.T) {
 	one := start(t, t.TempDir())
 	status, _ := one.web(http.MethodPut, "/folder/iso/photon.iso", url.UserPassword(user, password), strings.NewReader("image"))
