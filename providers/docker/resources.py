@@ -150,12 +150,6 @@ class NetworkProvider(DockerProvider[NetworkInputs, NetworkState]):
     def apply(self, call: Call[Engine, NetworkState], desired: NetworkInputs, there: NetworkState | None) -> None:
         if there is None:
             call.client.create_network(desired.name, desired.driver, desired.labels)
-        elif there.driver != desired.driver:
-            raise Permanent(
-                f"it exists with the driver {there.driver}, not {desired.driver}",
-                on=self.describe(desired),
-                remedy="Remove it, or choose another name.",
-            )
 
     def remove(self, call: Call[Engine, NetworkState], desired: NetworkInputs, there: NetworkState) -> None:
         call.client.remove_network(there.name)

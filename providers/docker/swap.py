@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,9 @@ class Swap:
         """Makes, starts and proves a container where there is none; what fails is taken away again."""
         try:
             self._start(spec)
-        except DrydockError:
-            self.engine.remove_container(spec.name)
+        except Exception:
+            with suppress(DrydockError):  # the first error is the one to tell
+                self.engine.remove_container(spec.name)
             raise
 
     def replace(self, spec: ContainerSpec) -> None:
@@ -65,11 +67,21 @@ class Swap:
         self.engine.rename(spec.name, spec.name + OLD_SUFFIX)
         try:
             self._start(spec)
-        except DrydockError as error:
-            self.engine.remove_container(spec.name)
-            self._bring_back(spec.name)
-            raise Permanent(f"{error.what}; the old container runs again", on=error.on, remedy=error.remedy) from error
+        except Exception as error:
+            old = self._undo(spec.name)
+            if not isinstance(error, Permanent):
+                raise  # what is only temporary is tried again
+            raise Permanent(f"{error.what}; {old}", on=error.on, remedy=error.remedy) from error
         self.engine.remove_container(spec.name + OLD_SUFFIX)
+
+    def _undo(self, name: str) -> str:
+        """Takes the new one away and brings the old one back; says how that went."""
+        try:
+            self.engine.remove_container(name)
+            self._bring_back(name)
+        except DrydockError as error:
+            return f"the old container is stopped ({error.what}): the next run starts it again"
+        return "the old container runs again"
 
     def _start(self, spec: ContainerSpec) -> None:
         self.engine.create_container(spec)

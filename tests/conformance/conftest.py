@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from providers.kit.retry import RetryPolicy
-from tests.conformance import esxi_world, fake_worlds  # noqa: F401 - registers them
+from tests.conformance import docker_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
 from tests.conformance.engine import end_process
 from tests.conformance.world import WORLDS, World
 

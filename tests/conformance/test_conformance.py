@@ -17,9 +17,6 @@ from tests.conformance.world import KINDS, MARKER, SILENT, WHAT_TO_DO, WORLDS, W
 
 PROVIDERS = Path(__file__).parents[2] / "providers"
 
-# Their worlds need an engine to talk to, or a fake of one; a name stands here until its world is registered.
-WITHOUT_WORLD_YET = {"docker.Network", "docker.Volume", "docker.Container"}
-
 
 def found(text: str, secret: str = MARKER) -> list[str]:
     return [spelling for spelling in encodings(secret) if spelling in text]
@@ -27,7 +24,8 @@ def found(text: str, secret: str = MARKER) -> list[str]:
 
 def visible(world: World) -> dict[str, Any]:
     """The outputs but what is each resource's own: its memory, and fingerprints made with its key."""
-    return {name: value for name, value in world.stack.state["it"].outputs.items() if name not in (MEMORY, SECRETS)}
+    hidden = {MEMORY, SECRETS, *world.own}
+    return {name: value for name, value in world.stack.state["it"].outputs.items() if name not in hidden}
 
 
 def applied(world: World, **otherwise: Any) -> None:
@@ -42,7 +40,7 @@ def test_every_provider_has_a_world() -> None:
         for _, one in inspect.getmembers(importlib.import_module(f"providers.{module.parent.name}.resources")):
             if inspect.isclass(one) and issubclass(one, Provider) and hasattr(one, "kind"):
                 kinds.add(one.kind)
-    assert kinds - {world.provider.kind for world in WORLDS.values()} == WITHOUT_WORLD_YET
+    assert kinds - {world.provider.kind for world in WORLDS.values()} == set()
 
 
 # the norm
@@ -115,9 +113,11 @@ def test_what_this_stack_made_and_forgot_is_taken_over(world: World) -> None:
 def test_a_change_behind_our_back_is_shown_with_its_field_and_healed(world: World) -> None:
     applied(world)
     path = world.disturb()
+    if not path:
+        return
     assert world.stack.refresh().changed == ["it"]
     plan = world.stack.preview(world.program())
-    assert plan.plan == {"it": "update"}
+    assert plan.plan == {"it": "replace" if path in world.provider.replace_on else "update"}
     assert any(f"{path}: " in line for line in plan.infos), plan.infos
     assert not world.stack.up(world.program()).failed
     assert world.look() == world.wanted(world.arguments)
@@ -161,9 +161,10 @@ def test_taken_away_without_a_refresh_update_makes_it_and_delete_is_fine(world: 
     applied(world)
     if not world.always_there:
         world.take_away()
-    name, value = next(iter(world.changed.items()))
-    applied(world, **{name: value})
-    assert world.look() == world.wanted({**world.arguments, name: value})
+    changed = dict(list(world.changed.items())[:1])
+    applied(world, **changed)
+    if changed:
+        assert world.look() == world.wanted({**world.arguments, **changed})
     if not world.always_there:
         world.take_away()
     assert not world.stack.destroy().failed
@@ -207,6 +208,8 @@ def test_an_argument_that_touches_nothing_is_remembered_without_a_call(world: Wo
 
 def test_an_argument_taken_out_of_the_program_has_its_default_again(world: World) -> None:
     name = world.optional
+    if not name:
+        return
     value = world.changed[name]
     applied(world, **{name: value})
     assert world.stack.preview(world.program(**{name: None})).plan == {"it": "update"}
@@ -296,8 +299,15 @@ OPERATIONS: dict[str, Operation] = {
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("name", sorted(WORLDS))
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        (name, operation)
+        for name, world in sorted(WORLDS.items())
+        for operation in OPERATIONS
+        if operation != "update" or world.changed
+    ],
+)
 def test_failing_at_every_call(
     name: str, operation: str, kind: str, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +344,8 @@ def _fail_once(world: World, operation: str, kind: str, at: int, after: bool) ->
 
 def test_what_a_killed_create_left_is_replaced_when_the_program_changed_meanwhile(world: World) -> None:
     for name, value in world.replacing.items():
+        if name in world.identity:
+            continue  # what was left is another thing, which this program says nothing of
         at, tried = 0, True
         while tried:
             at += 1

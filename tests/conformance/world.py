@@ -116,8 +116,10 @@ class World:
         arguments: the program's arguments, all at values that differ from what is there before.
         changed: argument → another value that needs an update.
         replacing: argument → another value that needs a replacement.
+        identity: those of `replacing` that name the thing: another value is another thing.
         quiet: argument → another value that needs no call.
         optional: argument that can be taken out of the program again, so that its default holds.
+        own: outputs that are each thing's own (an id that the system gives, whose it was).
         wrong: argument → value outside the model.
         config: the stack's config, with namespaces; the marker secret among it.
     """
@@ -127,8 +129,10 @@ class World:
     arguments: ClassVar[Mapping[str, Any]]
     changed: ClassVar[Mapping[str, Any]]
     replacing: ClassVar[Mapping[str, Any]] = {}
+    identity: ClassVar[frozenset[str]] = frozenset()
     quiet: ClassVar[Mapping[str, Any]] = {}
-    optional: ClassVar[str]
+    optional: ClassVar[str] = ""
+    own: ClassVar[frozenset[str]] = frozenset()
     wrong: ClassVar[Mapping[str, Any]]
     config: ClassVar[Mapping[str, str]] = {}
 
@@ -159,12 +163,11 @@ class World:
         raise NotImplementedError
 
     def disturb(self) -> str:
-        """Changes the thing behind our back; returns the field's name."""
-        raise NotImplementedError
+        """Changes the thing behind our back; returns the field's name. Empty where no change of it can be healed."""
+        return ""
 
     def restore(self) -> None:
         """Puts back by hand what `disturb` changed."""
-        raise NotImplementedError
 
     def make_by_hand(self, arguments: Mapping[str, Any]) -> None:
         """Makes the thing as the arguments say, as somebody else's. Not called where it is always there."""
