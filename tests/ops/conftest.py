@@ -21,6 +21,12 @@ STAND_IN = Path(__file__).with_name("pulumi_stand_in.py")
 PATIENCE_S = 20.0
 
 
+def script(code: str) -> str:
+    """A Python program as a file to run; a first line with the interpreter's path could hold no space."""
+    quotes = "'" * 3
+    return f"#!/bin/sh\n{quotes}exec' '{sys.executable}' \"$0\" \"$@\"\n' {quotes}\n{code}\n"
+
+
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A stack `lab` with settings, in a folder with a space in its name; nothing of it is made yet."""
@@ -39,7 +45,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[
     programs, told = tmp_path / "programs", tmp_path / "calls"
     programs.mkdir()
     command = programs / "pulumi"
-    command.write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
+    command.write_text(script(STAND_IN.read_text()))
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN_CALLS", str(told))
@@ -85,7 +91,7 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def start(code: str = "import time; time.sleep(60)", *, mark: str = "", name: str = "") -> subprocess.Popen[bytes]:
         program = tmp_path / name if name else None
         if program is not None:
-            program.write_text(f"#!{sys.executable}\n{code}\n")
+            program.write_text(script(code))
             program.chmod(0o755)
         argv = [str(program)] if program else [sys.executable, "-c", code]
         one = subprocess.Popen(argv, env={**os.environ, **({runs.MARK: mark} if mark else {})})
