@@ -72,7 +72,7 @@ imports: setup
 	.venv/bin/lint-imports --no-logo --no-cache
 
 fast: setup
-	$(python) -m pytest -m "not lab"
+	$(python) -m pytest -q -m "not lab" --numprocesses auto
 
 # The same flags as in our builds, so that Go's cache serves both.
 go: setup

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from providers.kit import secrets
 from providers.kit.retry import RetryPolicy
 from tests.conformance import docker_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
 from tests.conformance.engine import end_process
@@ -13,9 +14,10 @@ from tests.conformance.world import WORLDS, World
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Retries as often as in earnest, with pauses of no length."""
+def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries as often as in earnest, with pauses of no length; no other test's secrets are known, nor ours to it."""
     monkeypatch.setattr(RetryPolicy, "wait_s", lambda policy, failures, error: 0.0)
+    monkeypatch.setattr(secrets, "_known", set())
     yield
     end_process()
 

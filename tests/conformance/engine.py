@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import dill  # type: ignore[import-untyped]
 import pulumi
 import pytest
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 from pulumi.dynamic import Config, ConfigureRequest, ReadResult, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import rpc
@@ -289,7 +289,7 @@ def _saved(outs: Mapping[str, Any] | None, props: Mapping[str, Any]) -> dict[str
 def _wire(props: Mapping[str, Any], *, keep_unknowns: bool = False) -> dict[str, Any]:
     """The properties as they arrive after a trip through the SDK's own protobuf structure; `None` is dropped."""
     sent = _finished(rpc.serialize_properties(dict(props), {}))
-    received = json_format.Parse(json_format.MessageToJson(sent), struct_pb2.Struct())
+    received = struct_pb2.Struct.FromString(sent.SerializeToString(deterministic=True))
     return dict(rpc.deserialize_properties(received, keep_unknowns))
 
 

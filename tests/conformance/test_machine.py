@@ -56,6 +56,12 @@ class Life(RuleBasedStateMachine):
     def declare(self, name: str, arguments: dict[str, Any]) -> None:
         self.wanted[name] = arguments
 
+    @rule(name=NAMES, place=st.sampled_from(["here", "there"]))
+    def move(self, name: str, place: str) -> None:
+        """One setting changes and the others stay, as people do it."""
+        if name in self.wanted:
+            self.wanted[name] = {**self.wanted[name], "place": place}
+
     @rule(name=NAMES)
     def take_out(self, name: str) -> None:
         """Not while a killed create is unknown to the state: nobody could know of it any more."""
@@ -130,6 +136,11 @@ class Life(RuleBasedStateMachine):
     def failing_up(self, kind: str, at: int, after: bool) -> None:
         with self.world.failing(kind, at, after=after):
             self.up()
+
+    @rule(at=CALLS, after=st.booleans())
+    def killed_up(self, at: int, after: bool) -> None:
+        """Apart from the other failures, so that it comes often: state knows nothing of what it left."""
+        self.failing_up("kill", at, after)
 
     @rule(kind=st.sampled_from(sorted(KINDS)), at=CALLS, after=st.booleans())
     def failing_refresh(self, kind: str, at: int, after: bool) -> None:

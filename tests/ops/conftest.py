@@ -91,8 +91,8 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def start(code: str = "import time; time.sleep(60)", *, mark: str = "", name: str = "") -> subprocess.Popen[bytes]:
         program = tmp_path / name if name else None
         if program is not None:
-            # The kernel calls the process by the file's name only with the interpreter in its first line; ours may lie in a
-            # folder with a space in its name, the one below its environment doesn't.
+            # The kernel names a process by its file only with the interpreter in its first line, where no space may
+            # stand; the interpreter below our environment lies in no folder of ours.
             program.write_text(f"#!{os.path.realpath(sys.executable)}\n{code}\n")
             program.chmod(0o755)
         argv = [str(program)] if program else [sys.executable, "-c", code]
