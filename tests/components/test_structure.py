@@ -1,0 +1,131 @@
+"""What the program registers for a stack's settings: Pulumi's mocks, no system."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Answers as if everything were made at once, and notes what was asked for."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.made[args.name] = (args.typ, {key: value for key, value in args.inputs.items() if key != "__provider"})
+        return f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        return {"id": f"{args.args['name']}-id", "resourcePoolId": "pool-id", "name": args.args["name"]}
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker.example.com:2376")
+    monkeypatch.setenv("REGISTRY", "registry.example.com")
+    monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+    one = Recorder()
+    pulumi.runtime.set_mocks(one, project="drydock", stack="lab")
+    return one
+
+
+def run(config: dict[str, Any]) -> None:
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    pulumi.runtime.set_all_config(values)
+
+    @pulumi.runtime.test
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"))
+
+    program()
+
+
+@pytest.fixture
+def lab_config() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"])
+
+
+def test_the_lab_stack_is_a_vm_a_ruleset_and_the_application(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    run(lab_config)
+
+    kinds = {name: kind for name, (kind, _) in recorder.made.items()}
+    assert kinds["photon"] == "vsphere:index/virtualMachine:VirtualMachine"
+    assert {name: kind.rpartition("/")[2] for name, kind in kinds.items() if "dynamic" in kind} == {
+        "vic": "esxi:FirewallRuleset",
+        "app-gogsnet": "docker:Network",
+        "app-gogsvol1": "docker:Volume",
+        "app-gogsvol2": "docker:Volume",
+        "app-gogsdb": "docker:Container",
+        "app-gogs": "docker:Container",
+    }
+
+
+def test_secrets_go_to_the_container_by_name_only(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    run(lab_config)
+
+    _, database = recorder.made["app-gogsdb"]
+    assert database["secret_environment"] == {"POSTGRES_PASSWORD": "${gogs_db_password}"}
+    assert "POSTGRES_PASSWORD" not in database["environment"]
+    assert database["environment"]["PGDATA"] == "/var/lib/postgresql/data/data"
+
+
+def test_what_is_ours_in_docker_carries_composes_labels_and_our_own(
+    recorder: Recorder, lab_config: dict[str, Any]
+) -> None:
+    run(lab_config)
+
+    for name, kind in (("app-gogsvol1", "volume"), ("app-gogsnet", "network"), ("app-gogs", "service")):
+        labels = recorder.made[name][1]["labels"]
+        assert labels["drydock.stack"] == "drydock/lab"
+        assert labels["com.docker.compose.project"] == "gogs"
+        assert labels[f"com.docker.compose.{kind}"] == name.removeprefix("app-")
+
+
+def test_a_pin_takes_the_place_of_the_files_image(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    pin = "registry.example.com/gogs/gogs@sha256:" + "a" * 64
+    lab_config["drydock:app"]["images"] = {"gogs": pin}
+
+    run(lab_config)
+
+    assert recorder.made["app-gogs"][1]["image"] == pin
+    assert recorder.made["app-gogsdb"][1]["image"] == "registry.example.com/library/postgres:9.6"
+
+
+def test_the_vm_carries_whose_it_is(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    run(lab_config)
+
+    assert "drydock.stack=drydock/lab/photon" in recorder.made["photon"][1]["annotation"]
+
+
+def test_a_part_that_is_not_set_is_not_made(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    run({"drydock:firewall": lab_config["drydock:firewall"]})
+
+    assert [name for name, (kind, _) in recorder.made.items() if "components" not in kind] == ["vic"]
+
+
+def test_a_pin_for_a_service_that_the_file_lacks_is_refused(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    lab_config["drydock:app"]["images"] = {"gosg": "x"}
+
+    with pytest.raises(pulumi.RunError, match="app.images: apps/gogs/compose.yml has no service gosg"):
+        run(lab_config)
+
+
+def test_a_secret_outside_the_environment_is_refused(
+    recorder: Recorder, lab_config: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "compose.yml"
+    file.write_text("services: {a: {image: x, command: login $PASS}}\n")
+    lab_config["drydock:app"] = {"file": str(file), "project_name": "p", "secrets": {"PASS": "some_secret"}}
+
+    with pytest.raises(pulumi.RunError, match="services.a.command: the secret 'some_secret' may only stand in"):
+        run(lab_config)
