@@ -99,7 +99,7 @@ def _installed_by(uv: Path, folder: Path, requirements: Path, log: Path) -> bool
     index = os.environ.get("PIP_INDEX_URL")
     if index:
         variables["UV_DEFAULT_INDEX"] = index
-    argv = [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+    argv = [str(uv), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(folder / "bin" / "python")]
     try:
         toolchain.run_logged(
             [*argv, "--require-hashes", "--no-deps", "-r", str(requirements)],
