@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import docker
 import docker.errors
-import docker.tls
 
-from providers.docker.faults import translate
-from providers.kit.errors import Permanent
-from providers.kit.retry import CALL_TIMEOUT_S, PULL_TIMEOUT_S
-from providers.kit.secrets import Secret, Settings, redact
+from providers.docker.connection import Connection as Connection
+from providers.docker.faults import told_by_daemon, translate
+from providers.kit.errors import Permanent, Temporary
+from providers.kit.retry import PULL_TIMEOUT_S
+from providers.kit.secrets import Secret, redact
 from providers.registry.reference import Reference
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 OLDEST_API = (1, 24)  # docker-py's own minimum; a VCH speaks 1.25 (facts/vch-docker-api.md)
 NEWEST_API = (1, 44)
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How a Docker host is reached.
-
-    Args:
-        host: ``unix:///path`` or ``tcp://address:port``.
-        ca, cert, key: PEM texts.
-        cert_path: a folder with ca.pem, cert.pem and key.pem, where no texts are given.
-    """
-
-    host: str
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = field(default=None, repr=False)
-    cert_path: str | None = None
-
-    @classmethod
-    def of(cls, settings: Settings, given: Mapping[str, Any] | None = None) -> Connection:
-        """As given, else as the stack's config or the environment says."""
-        if given:
-            return cls(given["host"], given.get("ca"), given.get("cert"), given.get("key"))
-        host = settings.value("docker_host", "DOCKER_HOST") or DEFAULT_HOST
-        return cls(host, cert_path=settings.value("docker_cert_path", "DOCKER_CERT_PATH"))
-
-    @property
-    def uses_tls(self) -> bool:
-        return self.host.startswith("tcp://") and bool(self.ca or self.cert_path)
 
 
 @dataclass(frozen=True)
@@ -75,17 +44,18 @@ class VolumeInfo:
 
 @dataclass(frozen=True)
 class ContainerInfo:
-    """A container, in the words of what was asked when it was made."""
+    """A container, in the words of what was asked when it was made; `image_id` is what the image's name meant then."""
 
     id: str
     name: str
     image: str
+    image_id: str
     running: bool
     restarting: bool
     restarts: int
     exit_code: int
     health: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     command: Sequence[str]
     ports: frozenset[str]
     mounts: frozenset[str]
@@ -110,7 +80,7 @@ class ContainerSpec:
 
 
 class Engine:
-    """A Docker host. `close` ends its connections.
+    """A Docker host, for threads to share. `close` ends its connections.
 
     Args:
         connection: where it is.
@@ -118,18 +88,16 @@ class Engine:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.label = f"Docker host {connection.host}"
-        self._pipes: list[int] = []
+        self.label = connection.label
+        self._image_environments: dict[str, frozenset[str]] = {}
+        self._lock = threading.Lock()
         with self.speaking():
-            tls = self._tls()
-            version = self._newest_common_version(tls)
-            self._api = self._client(tls, version)
+            self._version = self._newest_common_version()
+            self._api: Any = connection.open(self._version)
 
     def close(self) -> None:
         with suppress(Exception):
             self._api.close()
-        while self._pipes:
-            os.close(self._pipes.pop())
 
     @contextmanager
     def speaking(self, on: str | None = None) -> Iterator[None]:
@@ -137,7 +105,7 @@ class Engine:
         try:
             yield
         except Exception as error:
-            raise translate(error, on or self.label) from error
+            raise translate(error, on or self.label, self.label) from error
 
     def version(self) -> str:
         """The engine's version."""
@@ -210,9 +178,10 @@ class Engine:
                     found.append(_container(self._api.inspect_container(name)))
         return found
 
-    def create_container(self, spec: ContainerSpec) -> None:
+    def create_container(self, spec: ContainerSpec) -> str:
+        """Makes a container on all of its networks and returns its id; what fails half-way is taken away again."""
+        first, *others = spec.networks
         with self.speaking(f"container {spec.name}"):
-            first, *others = spec.networks
             made = self._api.create_container(
                 spec.image,
                 command=None if spec.command is None else list(spec.command),
@@ -223,26 +192,38 @@ class Engine:
                 volumes=[mount.split(":")[1] for mount in spec.mounts],
                 host_config=self._host_config(spec, first),
                 networking_config=self._api.create_networking_config({first: self._endpoint(spec.networks[first])}),
+                use_config_proxy=False,  # what stands in ~/.docker/config.json is nothing that the user set here
             )
-            for name in others:
-                self._api.connect_container_to_network(made["Id"], name, aliases=list(spec.networks[name]))
+            try:
+                for name in others:
+                    self._api.connect_container_to_network(made["Id"], name, aliases=list(spec.networks[name]))
+            except Exception:
+                self.remove_container(made["Id"])
+                raise
+        return str(made["Id"])
 
-    def start(self, name: str) -> None:
-        with self.speaking(f"container {name}"):
-            self._api.start(name)
+    def start(self, one: str, called: str | None = None) -> None:
+        """Starts a container.
 
-    def stop(self, name: str, grace_s: int) -> None:
-        with self.speaking(f"container {name}"), suppress(docker.errors.NotFound):
-            self._api.stop(name, timeout=grace_s)
+        Args:
+            one: its name or id.
+            called: its name, for errors, where `one` is an id.
+        """
+        with self.speaking(f"container {called or one}"):
+            self._api.start(one)
 
-    def rename(self, name: str, to: str) -> None:
-        with self.speaking(f"container {name}"):
-            self._api.rename(name, to)
+    def stop(self, one: str, grace_s: int) -> None:
+        with self.speaking(f"container {one}"), suppress(docker.errors.NotFound):
+            self._api.stop(one, timeout=grace_s)
 
-    def remove_container(self, name: str) -> None:
+    def rename(self, one: str, to: str) -> None:
+        with self.speaking(f"container {to}"):
+            self._api.rename(one, to)
+
+    def remove_container(self, one: str) -> None:
         """Removes a container, never a volume."""
-        with self.speaking(f"container {name}"), suppress(docker.errors.NotFound):
-            self._api.remove_container(name, v=False, force=True)
+        with self.speaking(f"container {one}"), suppress(docker.errors.NotFound):
+            self._api.remove_container(one, v=False, force=True)
 
     def log_tail(self, name: str, lines: int) -> str:
         with self.speaking(f"container {name}"):
@@ -255,9 +236,21 @@ class Engine:
         return self._image(reference) is not None
 
     def digest_of(self, reference: Reference) -> str:
-        """``name@digest`` of an image that the engine pulled; empty where it was made there."""
+        """The digest by which the engine pulled an image; empty where it was made there."""
         digests = (self._image(str(reference)) or {}).get("RepoDigests") or []
-        return next((str(one) for one in digests if one.startswith(f"{reference.name}@")), "")
+        names = (f"{reference.name}@", f"{reference.familiar}@")
+        return next((str(one).partition("@")[2] for one in digests if one.startswith(names)), "")
+
+    def image_environment(self, image_id: str) -> frozenset[str]:
+        """What an image itself sets, as ``NAME=value``; empty where it is gone. Asked once: an id never changes."""
+        with self._lock:
+            known = self._image_environments.get(image_id)
+        if known is None:
+            found = self._image(image_id) or {}
+            known = frozenset((found.get("Config") or {}).get("Env") or [])
+            with self._lock:
+                self._image_environments[image_id] = known
+        return known
 
     def pull(self, reference: Reference, login: tuple[str, Secret] | None, say: Callable[[str], None]) -> None:
         """Pulls one image.
@@ -268,21 +261,21 @@ class Engine:
             say: gets a line as layers are done.
         """
         auth = {"username": login[0], "password": login[1].reveal()} if login else {}
-        done: set[str] = set()
-        with self.speaking(f"image {reference}"):
-            lines = self._puller().pull(
-                reference.name,
-                tag=reference.digest or reference.tag,
-                auth_config=auth,
-                stream=True,
-                decode=True,
-            )
-            for line in lines:
+        tag = reference.digest or reference.tag
+        on = f"image {reference}"
+        end = time.monotonic() + PULL_TIMEOUT_S
+        # A connection of its own: closing it is the only way to leave a pull that takes too long.
+        with self.speaking(on), closing(self.connection.open(self._version)) as own:
+            done: set[str] = set()
+            for line in own.pull(reference.name, tag=tag, auth_config=auth, stream=True, decode=True):
                 if "error" in line:
-                    raise docker.errors.ImageNotFound(str(line["error"]))
+                    text = " ".join(str(line["error"]).split())
+                    raise told_by_daemon(text, on) or Permanent(f"pulling it failed: {text}", on=on, remedy="")
                 if line.get("status") == "Pull complete" and line.get("id") not in done:
                     done.add(str(line.get("id")))
-                    say(f"image {reference}: {len(done)} layers are there")
+                    say(f"{on}: {len(done)} layers are there")
+                if time.monotonic() > end:
+                    raise Temporary(f"wasn't pulled in {PULL_TIMEOUT_S:.0f} s", on=on, remedy="Run it again.")
 
     def _image(self, reference: str) -> Mapping[str, Any] | None:
         with self.speaking(f"image {reference}"):
@@ -291,11 +284,6 @@ class Engine:
             except docker.errors.NotFound:
                 return None
         return found
-
-    def _puller(self) -> Any:
-        """A pull may say nothing for long while a layer is unpacked."""
-        self._api.timeout = PULL_TIMEOUT_S
-        return self._api
 
     def _host_config(self, spec: ContainerSpec, network: str) -> Any:
         name, _, most = spec.restart.partition(":")
@@ -313,50 +301,18 @@ class Engine:
     def _endpoint(self, aliases: Sequence[str]) -> Any:
         return self._api.create_endpoint_config(aliases=list(aliases))
 
-    def _newest_common_version(self, tls: Any) -> str:
-        asked = self._client(tls, "1.24")
-        try:
+    def _newest_common_version(self) -> str:
+        with closing(self.connection.open(_text(OLDEST_API))) as asked:
             told = asked.version(api_version=False)
-        finally:
-            asked.close()
         newest, oldest = _number(told["ApiVersion"]), _number(told.get("MinAPIVersion") or "1.0")
         version = min(newest, NEWEST_API)
         if version < OLDEST_API or version < oldest:
             raise Permanent(
-                f"it speaks API {told.get('MinAPIVersion', '?')} to {told['ApiVersion']}",
+                f"it speaks API {told.get('MinAPIVersion') or '?'} to {told['ApiVersion']}",
                 on=self.label,
                 remedy=f"Drydock speaks {_text(OLDEST_API)} to {_text(NEWEST_API)}: use another Docker host.",
             )
         return _text(version)
-
-    def _client(self, tls: Any, version: str) -> Any:
-        base = self.connection.host.replace("tcp://", "https://") if tls else self.connection.host
-        client = docker.APIClient(base_url=base, tls=tls or False, version=version, timeout=int(CALL_TIMEOUT_S))
-        client.trust_env = False  # REQUESTS_CA_BUNDLE would replace our CA (facts/lab.md)
-        return client
-
-    def _tls(self) -> Any:
-        if not self.connection.uses_tls:
-            return None
-        ca, cert, key = self._material()
-        return docker.tls.TLSConfig(client_cert=(cert, key) if cert and key else None, ca_cert=ca, verify=True)
-
-    def _material(self) -> tuple[str, str | None, str | None]:
-        """Paths, as docker-py wants them; texts stay in memory, so no key is ever left in a file."""
-        one = self.connection
-        if one.ca:
-            return self._in_memory(one.ca), one.cert and self._in_memory(one.cert), one.key and self._in_memory(one.key)
-        folder = Path(one.cert_path or "")
-        missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not (folder / name).is_file()]
-        if missing:
-            raise Permanent(f"{folder} has no {', '.join(missing)}", on=self.label, remedy="Correct DOCKER_CERT_PATH.")
-        return str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem")
-
-    def _in_memory(self, text: str) -> str:
-        pipe = os.memfd_create("drydock", os.MFD_CLOEXEC)
-        os.write(pipe, text.encode())
-        self._pipes.append(pipe)
-        return f"/proc/{os.getpid()}/fd/{pipe}"
 
 
 def _container(found: Mapping[str, Any]) -> ContainerInfo:
@@ -365,6 +321,7 @@ def _container(found: Mapping[str, Any]) -> ContainerInfo:
         id=found["Id"],
         name=found["Name"].lstrip("/"),
         image=config["Image"],
+        image_id=found["Image"],
         running=bool(state["Running"]),
         restarting=bool(state.get("Restarting")),
         restarts=int(found.get("RestartCount") or 0),
@@ -373,7 +330,7 @@ def _container(found: Mapping[str, Any]) -> ContainerInfo:
         environment=dict(one.partition("=")[::2] for one in config.get("Env") or []),
         command=tuple(config.get("Cmd") or ()),
         ports=frozenset(_ports(host.get("PortBindings") or {})),
-        mounts=frozenset(_mount(one) for one in host.get("Binds") or []),
+        mounts=frozenset(_mounts(host)),
         networks={
             name: frozenset(one.get("Aliases") or ()) for name, one in found["NetworkSettings"]["Networks"].items()
         },
@@ -384,23 +341,28 @@ def _container(found: Mapping[str, Any]) -> ContainerInfo:
 
 def _ports(bindings: Mapping[str, Any]) -> Iterator[str]:
     for target, places in bindings.items():
+        number, _, protocol = target.partition("/")
         for place in places or []:
-            yield port_text(place.get("HostIp") or None, int(place["HostPort"]), *_target(target))
+            yield port_text(place.get("HostIp"), place.get("HostPort") or "0", number, protocol or "tcp")
 
 
-def _target(text: str) -> tuple[int, str]:
-    number, _, protocol = text.partition("/")
-    return int(number), protocol or "tcp"
-
-
-def port_text(address: str | None, published: int, target: int, protocol: str) -> str:
+def port_text(address: str | None, published: int | str, target: int | str, protocol: str) -> str:
     """``[address:]published:target/protocol``."""
     return f"{address + ':' if address else ''}{published}:{target}/{protocol}"
 
 
-def _mount(bind: str) -> str:
-    source, target, *mode = bind.split(":")
-    return f"{source}:{target}:{'ro' if mode and 'ro' in mode[0].split(',') else 'rw'}"
+def _mounts(host: Mapping[str, Any]) -> Iterator[str]:
+    """As we ask for them, and as compose does since its second version."""
+    for bind in host.get("Binds") or []:
+        source, target, *mode = bind.split(":")
+        yield mount_text(source, target, bool(mode) and "ro" in mode[0].split(","))
+    for one in host.get("Mounts") or []:
+        yield mount_text(one.get("Source") or "", one["Target"], bool(one.get("ReadOnly")))
+
+
+def mount_text(source: str, target: str, read_only: bool) -> str:
+    """``volume:/path:rw``, or ``:ro``."""
+    return f"{source}:{target}:{'ro' if read_only else 'rw'}"
 
 
 def _restart(policy: Mapping[str, Any]) -> str:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import pulumi
+from pulumi.runtime.rpc import UNKNOWN
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from providers.kit.difference import Change, compare, plain
 from providers.kit.errors import Permanent
-from providers.kit.model import Inputs, Memory, State
+from providers.kit.model import Inputs, Memory, State, holds
 from providers.kit.provider import Call, Provider
 from providers.kit.resource import KitResource
-from providers.kit.secrets import Secret, Settings
+from providers.kit.secrets import HIDDEN, Secret, Settings
+from providers.kit.sessions import SESSIONS
 
 if TYPE_CHECKING:  # docker-py is slow to import, and the program that only declares resources doesn't need it
     from providers.docker.client import ContainerInfo, ContainerSpec, Engine
     from providers.docker.swap import Swap
+    from providers.registry.client import Login, Registry
     from providers.registry.reference import Reference
 
 OWNER = "drydock.stack"
@@ -30,6 +34,7 @@ COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
 
+_COMPOSE = "the compose project "
 _SECRET = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[^}]+)\})")
 
 
@@ -77,29 +82,57 @@ class DockerProvider(Provider[I, S, "Engine"]):
 
     def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
         """Another address is another host, so a replacement; other TLS material touches nothing."""
-        found = super().changes(olds, given)
-        then, now = (_host_of(values) for values in (Memory.of(olds).applied, given))
-        return found + ([Change("host", then, now)] if then != now else [])
+        applied = Memory.of(olds).applied
+        told = {change.path: change for change in super().changes(olds, given)}
+        if applied:
+            told |= {one.path: one for one in self._other_place(applied, given)}
+        return list(told.values())
 
-    def _is_ours(self, desired: I, labels: Mapping[str, str]) -> bool:
-        owner = desired.labels.get(OWNER)
-        return owner is not None and labels.get(OWNER) == owner
+    def _other_place(self, applied: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Change]:
+        """What means another thing, or a thing elsewhere, as the program says it; no observation shows it."""
+        for name in sorted(self.replace_on - self.state.model_fields.keys()):
+            place = self._host_of if name == "host" else methodcaller("get", name)
+            then, now = place(applied), place(given)
+            if then != now and not holds(now, UNKNOWN):
+                yield Change(name, then, now)
 
-    def _stranger(self, labels: Mapping[str, str]) -> str:
-        if labels.get(OWNER):
-            return f"the stack {labels[OWNER]}"
-        if labels.get(COMPOSE_PROJECT):
-            return f"the compose project {labels[COMPOSE_PROJECT]}"
-        return "somebody else"
+    def _is_ours(self, desired: I, owner: str) -> bool:
+        """Whether this stack made it. Raises Permanent, naming whose it is, where its labels tell of somebody else."""
+        if owner and desired.labels.get(OWNER) != owner and not desired.adopt:
+            raise Permanent(
+                f"exists already and was made by {_whose(owner)}",
+                on=self.describe(desired),
+                remedy="Choose another name, or set `adopt=True` to take it over.",
+            )
+        return bool(owner) and desired.labels.get(OWNER) == owner
+
+    def _host_of(self, values: Mapping[str, Any]) -> Any:
+        connection = values.get("connection")
+        if connection is None:
+            return self.settings.value("docker_host", "DOCKER_HOST")
+        return connection.get("host") if isinstance(connection, Mapping) else connection
 
 
 def _given(desired: DockerInputs) -> dict[str, Any] | None:
     return None if desired.connection is None else desired.connection.model_dump(exclude_none=True)
 
 
-def _host_of(values: Mapping[str, Any]) -> Any:
-    connection = values.get("connection")
-    return connection.get("host") if isinstance(connection, Mapping) else None
+def _owner(labels: Mapping[str, str]) -> str:
+    """Whose a thing is: a stack's name, else what made it; empty where its labels don't tell."""
+    if labels.get(OWNER):
+        return labels[OWNER]
+    return f"{_COMPOSE}{labels[COMPOSE_PROJECT]}" if labels.get(COMPOSE_PROJECT) else ""
+
+
+def _whose(owner: str) -> str:
+    if not owner:
+        return ""
+    return owner if owner.startswith(_COMPOSE) else f"the stack {owner}"
+
+
+def _may_remove(desired: DockerInputs, owner: str) -> bool:
+    """What somebody else made meanwhile under our name isn't ours to remove; what was adopted is."""
+    return desired.adopt or desired.labels.get(OWNER, "") == owner
 
 
 # networks
@@ -140,19 +173,20 @@ class NetworkProvider(DockerProvider[NetworkInputs, NetworkState]):
         found = call.client.network(desired.name)
         if found is None:
             return None
-        return NetworkState(
-            name=found.name, driver=found.driver, network_id=found.id, owner=found.labels.get(OWNER, "")
-        )
+        return NetworkState(name=found.name, driver=found.driver, network_id=found.id, owner=_owner(found.labels))
 
     def ours(self, call: Call[Engine, NetworkState], desired: NetworkInputs, there: NetworkState) -> bool:
-        return self._is_ours(desired, {OWNER: there.owner})
+        return self._is_ours(desired, there.owner)
 
     def apply(self, call: Call[Engine, NetworkState], desired: NetworkInputs, there: NetworkState | None) -> None:
         if there is None:
             call.client.create_network(desired.name, desired.driver, desired.labels)
 
     def remove(self, call: Call[Engine, NetworkState], desired: NetworkInputs, there: NetworkState) -> None:
-        call.client.remove_network(there.name)
+        if _may_remove(desired, there.owner):
+            call.client.remove_network(there.name)
+        else:
+            call.say(f"network {there.name}: stays, somebody else has made it anew")
 
 
 class Network(KitResource, module="docker", name="Network"):
@@ -229,10 +263,10 @@ class VolumeProvider(DockerProvider[VolumeInputs, VolumeState]):
         if found is None:
             return None
         known = {name: found.options[name] for name in desired.driver_opts if name in found.options}
-        return VolumeState(name=found.name, driver=found.driver, driver_opts=known, owner=found.labels.get(OWNER, ""))
+        return VolumeState(name=found.name, driver=found.driver, driver_opts=known, owner=_owner(found.labels))
 
     def ours(self, call: Call[Engine, VolumeState], desired: VolumeInputs, there: VolumeState) -> bool:
-        return self._is_ours(desired, {OWNER: there.owner})
+        return self._is_ours(desired, there.owner)
 
     def apply(self, call: Call[Engine, VolumeState], desired: VolumeInputs, there: VolumeState | None) -> None:
         if there is None:
@@ -246,7 +280,7 @@ class VolumeProvider(DockerProvider[VolumeInputs, VolumeState]):
             )
 
     def remove(self, call: Call[Engine, VolumeState], desired: VolumeInputs, there: VolumeState) -> None:
-        if desired.delete_data:
+        if desired.delete_data and _may_remove(desired, there.owner):
             call.client.remove_volume(there.name)
         else:
             call.say(f"volume {there.name}: stays, with its data")
@@ -349,6 +383,19 @@ class ContainerInputs(DockerInputs):
         Reference.parse(value)
         return value
 
+    @field_validator("restart")
+    @classmethod
+    def _without_a_limit_of_none(cls, value: str) -> str:
+        """``on-failure:0`` means no limit, and that is how the engine tells it."""
+        return value.removesuffix(":0")
+
+    def all_labels(self) -> dict[str, str]:
+        """With those by which a container is found again."""
+        return {**self.labels, **self.identity()}
+
+    def identity(self) -> dict[str, str]:
+        return {COMPOSE_PROJECT: self.project, COMPOSE_SERVICE: self.service, COMPOSE_NUMBER: str(self.number)}
+
 
 class ContainerState(State):
     """A container; `asked_image` is the reference that it was made from, `image` what that named."""
@@ -390,14 +437,18 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
         return self._state(call, desired, found)
 
     def ours(self, call: Call[Engine, ContainerState], desired: ContainerInputs, there: ContainerState) -> bool:
-        return self._is_ours(desired, there.labels)
+        return self._is_ours(desired, _owner(there.labels)) and self._is_same_service(desired, there.labels)
 
     def expected(self, desired: ContainerInputs, there: ContainerState) -> Mapping[str, Any]:
+        """Variables, networks and our labels are compared as whole sets: the others are expected to be gone."""
         from providers.registry.reference import Reference
 
         found = dict(super().expected(desired, there))
-        found |= {"running": True, "container_name": desired.container_name, "labels": desired.labels}
-        found |= {"ports": _port_texts(desired), "mounts": _mount_texts(desired), "networks": _network_names(desired)}
+        found |= {"running": True, "container_name": desired.container_name}
+        found |= {"ports": _port_texts(desired), "mounts": _mount_texts(desired)}
+        found["environment"] = {**dict.fromkeys(there.environment), **desired.environment}
+        found["networks"] = {**dict.fromkeys(there.networks), **_network_names(desired)}
+        found["labels"] = {**dict.fromkeys(there.labels), **desired.all_labels()}
         found["asked_image"] = found.pop("image")
         asked = Reference.parse(desired.image)
         if asked.digest:
@@ -413,54 +464,60 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
     def apply(self, call: Call[Engine, ContainerState], desired: ContainerInputs, there: ContainerState | None) -> None:
         swap = self._swap(call, desired)
         current = swap.recover(
-            desired.container_name, lambda found: self._is_right(call, desired, found, running=True)
+            lambda found: self._belongs(desired, found), lambda found: self._is_right(call, desired, found)
         ) or self._find(call.client, desired)
         if current is not None and not self._belongs(desired, current):
             raise Permanent(
-                f"the name is taken by a container of {self._stranger(current.labels)}",
+                f"the name is taken by a container of {_whose(_owner(current.labels)) or 'somebody else'}",
                 on=self.describe(desired),
                 remedy="Remove or rename that one, or set `adopt=True` to replace it.",
             )
-        if current is not None and self._is_right(call, desired, current, running=False):
+        if current is not None and self._is_right(call, desired, current):
+            if current.restarting:  # starting it does nothing while it waits for its next try
+                call.client.stop(current.id, desired.stop_grace_period_s)
             if not current.running or current.restarting:
-                call.client.start(current.name)
-                swap.prove(current.name)
+                swap.start(current.id)
             return
-        image = self._pulled(call, desired)
-        spec = self._spec(call, desired, image)
+        spec = self._spec(call, desired, self._pulled(call, desired, there))
+        call.say(f"container {spec.name}: {'starts' if current is None else 'is replaced'}")
         if current is None:
-            call.say(f"container {spec.name}: starts")
             swap.make(spec)
-            return
-        call.say(f"container {spec.name}: is replaced")
-        if current.name != spec.name:
-            call.client.rename(current.name, spec.name)
-        swap.replace(spec)
+        else:
+            swap.replace(current, spec)
 
     def remove(self, call: Call[Engine, ContainerState], desired: ContainerInputs, there: ContainerState) -> None:
         from providers.docker.swap import OLD_SUFFIX
 
-        for name in {there.container_name, desired.container_name, desired.container_name + OLD_SUFFIX}:
+        for name in dict.fromkeys([there.container_name, desired.container_name, desired.container_name + OLD_SUFFIX]):
             found = call.client.container(name)
             if found is not None and self._belongs(desired, found):
-                call.client.stop(name, desired.stop_grace_period_s)
-                call.client.remove_container(name)
+                call.client.stop(found.id, desired.stop_grace_period_s)
+                call.client.remove_container(found.id)
 
     def _swap(self, call: Call[Engine, ContainerState], desired: ContainerInputs) -> Swap:
         from providers.docker.swap import Swap
 
-        return Swap(call.client, desired.stop_grace_period_s, desired.wait_timeout_s)
+        return Swap(call.client, desired.container_name, desired.stop_grace_period_s, desired.wait_timeout_s)
 
     def _find(self, engine: Engine, desired: ContainerInputs) -> ContainerInfo | None:
-        """By name, else by our labels: under another name, or left half-way in a swap."""
-        found = engine.container(desired.container_name)
-        if found is not None or OWNER not in desired.labels:
-            return found
-        return next(iter(engine.containers(_identity(desired))), None)
+        """Ours by name, else by labels: under another name, or left half-way in a swap; else whoever has the name."""
+        named = engine.container(desired.container_name)
+        if named is not None and self._belongs(desired, named):
+            return named
+        others = (one for one in engine.containers(desired.identity()) if self._belongs(desired, one))
+        return next(others, named)
 
     def _belongs(self, desired: ContainerInputs, found: ContainerInfo) -> bool:
-        """A container by our name that somebody else made meanwhile isn't ours to remove, unless it was adopted."""
-        return desired.adopt or OWNER not in desired.labels or self._is_ours(desired, found.labels)
+        """Whether a container is ours to change and remove: made by this stack for this service, or adopted."""
+        if desired.adopt:
+            return True
+        made_here = SPEC in found.labels and found.labels.get(OWNER) == desired.labels.get(OWNER)
+        return made_here and self._is_same_service(desired, found.labels)
+
+    def _is_same_service(self, desired: ContainerInputs, labels: Mapping[str, str]) -> bool:
+        """Also under another project: an earlier run's, which is killed before it could tell, is replaced."""
+        wanted = desired.identity()
+        return all(labels.get(name) == wanted[name] for name in (COMPOSE_SERVICE, COMPOSE_NUMBER))
 
     def _state(
         self, call: Call[Engine, ContainerState], desired: ContainerInputs, found: ContainerInfo
@@ -472,38 +529,35 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
             image=found.image,
             asked_image=found.labels.get(ASKED_IMAGE, ""),
             running=found.running and not found.restarting,
-            environment={name: found.environment[name] for name in desired.environment if name in found.environment},
+            environment=_shown_environment(desired, found, call.client.image_environment(found.image_id)),
             secrets={f"environment.{name}": call.seal(found.environment[name]) for name in sorted(secret)},
             command=None if desired.command is None else list(found.command),
             ports=sorted(found.ports),
             mounts=sorted(found.mounts),
             networks={name: sorted(aliases & _aliases(desired, name)) for name, aliases in found.networks.items()},
             restart=found.restart,
-            labels={name: found.labels[name] for name in desired.labels if name in found.labels},
+            labels={name: found.labels[name] for name in sorted(desired.all_labels()) if name in found.labels},
         )
 
-    def _is_right(
-        self,
-        call: Call[Engine, ContainerState],
-        desired: ContainerInputs,
-        found: ContainerInfo,
-        *,
-        running: bool,
-    ) -> bool:
-        """Whether a container is as desired, but for running; what only its making could tell is in its label."""
+    def _is_right(self, call: Call[Engine, ContainerState], desired: ContainerInputs, found: ContainerInfo) -> bool:
+        """Whether a container is made as desired; what only its making could tell is in its label."""
         state = self._state(call, desired, found)
-        wanted = {**self.expected(desired, state), **({} if running else {"running": state.running})}
+        wanted = {**self.expected(desired, state), "running": state.running, "container_name": state.container_name}
         sealed = {path: call.seal(value.reveal()) for path, value in self.secret_values(call.settings, desired).items()}
         same = not any(compare(plain(wanted), plain(state))) and sealed == state.secrets
-        return same and found.labels.get(SPEC) == _fingerprint_of(desired)
+        return same and found.name == desired.container_name and found.labels.get(SPEC) == _fingerprint_of(desired)
 
-    def _pulled(self, call: Call[Engine, ContainerState], desired: ContainerInputs) -> str:
+    def _pulled(
+        self, call: Call[Engine, ContainerState], desired: ContainerInputs, there: ContainerState | None
+    ) -> str:
         """The image by digest, on the host. A tag is resolved by ourselves first: the engine would trust anyone
-        on loopback, and may know an older image by that tag."""
+        on loopback, and may know an older image by that tag. A tag that was resolved stays where it is."""
         from providers.registry.client import Login
         from providers.registry.reference import Reference
 
         asked = Reference.parse(desired.image)
+        if there is not None and there.asked_image == desired.image and "@" in there.image:
+            asked = Reference.parse(there.image)
         login = Login.of(call.settings)
         if login is None or login.registry != asked.registry:
             return self._pulled_from_elsewhere(call, asked)
@@ -515,10 +569,12 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
         return exact.by_digest
 
     def _pulled_from_elsewhere(self, call: Call[Engine, ContainerState], asked: Reference) -> str:
-        if not call.client.has_image(str(asked)):
+        exact = asked.at(asked.digest) if asked.digest else asked
+        if not call.client.has_image(str(exact)):
             call.say(f"image {asked}: is pulled")
-            call.client.pull(asked, None, call.say)
-        return call.client.digest_of(asked) or str(asked)
+            call.client.pull(exact, None, call.say)
+        digest = asked.digest or call.client.digest_of(asked)
+        return asked.at(digest).by_digest if digest else str(asked)
 
     def _spec(self, call: Call[Engine, ContainerState], desired: ContainerInputs, image: str) -> ContainerSpec:
         from providers.docker.client import ContainerSpec
@@ -535,7 +591,7 @@ class ContainerProvider(DockerProvider[ContainerInputs, ContainerState]):
             mounts=_mount_texts(desired),
             networks={one.name: one.aliases for one in desired.networks},
             restart=desired.restart,
-            labels={**desired.labels, ASKED_IMAGE: desired.image, SPEC: _fingerprint_of(desired)},
+            labels={**desired.all_labels(), ASKED_IMAGE: desired.image, SPEC: _fingerprint_of(desired)},
         )
 
 
@@ -615,23 +671,33 @@ class Container(KitResource, module="docker", name="Container"):
         super().__init__(ContainerProvider(), resource_name, arguments, opts)
 
 
-def _identity(desired: ContainerInputs) -> dict[str, str]:
-    return {
-        OWNER: desired.labels[OWNER],
-        COMPOSE_PROJECT: desired.project,
-        COMPOSE_SERVICE: desired.service,
-        COMPOSE_NUMBER: str(desired.number),
-    }
+def _resolved(login: Login, asked: Reference) -> str:
+    """What a tag names. The session is shared, so that a refused login is tried once in a run, not once a container."""
+    with SESSIONS.lend(("registry", login), lambda: _registry(login)) as registry:
+        return registry.resolve(asked)
 
 
-def _resolved(login: Any, asked: Reference) -> str:
+def _registry(login: Login) -> Registry:
     from providers.registry.client import Registry
 
     registry = Registry(login)
     try:
-        return registry.resolve(asked)
-    finally:
+        registry.check_login()
+    except BaseException:
         registry.close()
+        raise
+    return registry
+
+
+def _shown_environment(desired: ContainerInputs, found: ContainerInfo, of_the_image: frozenset[str]) -> dict[str, str]:
+    """The plain variables that were asked for, and, without their values, those that nobody has asked for."""
+    extra = {
+        name: HIDDEN
+        for name, value in found.environment.items()
+        if name not in desired.secret_environment and f"{name}={value}" not in of_the_image
+    }
+    asked = {name: found.environment[name] for name in desired.environment if name in found.environment}
+    return {**extra, **asked}
 
 
 def _rendered(text: str, settings: Settings) -> str:
@@ -639,12 +705,15 @@ def _rendered(text: str, settings: Settings) -> str:
 
 
 def _port_texts(desired: ContainerInputs) -> list[str]:
-    places = ((f"{one.host_ip}:" if one.host_ip else "", one) for one in desired.ports)
-    return sorted(f"{address}{one.published}:{one.target}/{one.protocol}" for address, one in places)
+    from providers.docker.client import port_text
+
+    return sorted(port_text(one.host_ip, one.published, one.target, one.protocol) for one in desired.ports)
 
 
 def _mount_texts(desired: ContainerInputs) -> list[str]:
-    return sorted(f"{one.volume}:{one.target}:{'ro' if one.read_only else 'rw'}" for one in desired.mounts)
+    from providers.docker.client import mount_text
+
+    return sorted(mount_text(one.volume, one.target, one.read_only) for one in desired.mounts)
 
 
 def _network_names(desired: ContainerInputs) -> dict[str, list[str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,103 +21,133 @@ LOG_LINES = 30
 
 @dataclass(frozen=True)
 class Swap:
-    """Replaces a container by one of the same name.
+    """Replaces a container by one of the same name, in this order: rename the old one, make the new one, stop the
+    old one, start and prove the new one, remove the old one. Whatever step it is killed after, `recover` sees which.
 
     Args:
         engine: the Docker host.
+        name: the container's name.
         grace_s: how long the old one may take to stop, in seconds.
         proof_s: how long the new one may take until it is proven, in seconds.
         sleep, clock: time, for tests.
     """
 
     engine: Engine
+    name: str
     grace_s: int
     proof_s: int
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
-    def recover(self, name: str, is_right: Callable[[ContainerInfo], bool]) -> ContainerInfo | None:
+    def recover(
+        self, is_ours: Callable[[ContainerInfo], bool], is_right: Callable[[ContainerInfo], bool]
+    ) -> ContainerInfo | None:
         """Ends a swap that was cut off half-way, and returns the container of that name.
 
-        A new one that is right stays and the old one goes; else the old one comes back.
+        A new one that is right is started, proven and stays; else the old one comes back.
+
+        Raises:
+            Permanent: the new one can't be proven (the old one runs again), or a stranger has taken the name.
         """
-        old, new = self.engine.container(name + OLD_SUFFIX), self.engine.container(name)
-        if old is None:
+        old, new = self.engine.container(self._held), self.engine.container(self.name)
+        if old is None or not is_ours(old):
             return new
-        if new is not None and new.running and is_right(new):
-            self.engine.remove_container(old.name)
-            return new
-        if new is not None:
-            self.engine.remove_container(name)
-        self._bring_back(name)
-        return self.engine.container(name)
+        if new is not None and not is_ours(new):
+            remedy = f"Rename or remove it, then run `pulumi up` again: ours waits as {self._held}."
+            raise Permanent("somebody else's container has taken its name", on=f"container {self.name}", remedy=remedy)
+        if new is not None and is_right(new):
+            self._finish(old.id, new.id)
+        else:
+            if new is not None:
+                self.engine.remove_container(new.id)
+            self._bring_back()
+        return self.engine.container(self.name)
 
     def make(self, spec: ContainerSpec) -> None:
         """Makes, starts and proves a container where there is none; what fails is taken away again."""
+        made = self.engine.create_container(spec)
         try:
-            self._start(spec)
+            self.start(made)
         except Exception:
             with suppress(DrydockError):  # the first error is the one to tell
-                self.engine.remove_container(spec.name)
+                self.engine.remove_container(made)
             raise
 
-    def replace(self, spec: ContainerSpec) -> None:
+    def replace(self, old: ContainerInfo, spec: ContainerSpec) -> None:
         """Puts a new container in an old one's place; if the new one fails, the old one runs again."""
-        self.engine.stop(spec.name, self.grace_s)
-        self.engine.rename(spec.name, spec.name + OLD_SUFFIX)
-        try:
-            self._start(spec)
-        except Exception as error:
-            old = self._undo(spec.name)
-            if not isinstance(error, Permanent):
-                raise  # what is only temporary is tried again
-            raise Permanent(f"{error.what}; {old}", on=error.on, remedy=error.remedy) from error
-        self.engine.remove_container(spec.name + OLD_SUFFIX)
+        self.engine.rename(old.id, self._held)
+        with self._or_the_old_one(None):
+            new = self.engine.create_container(spec)
+        self._finish(old.id, new)
 
-    def _undo(self, name: str) -> str:
-        """Takes the new one away and brings the old one back; says how that went."""
-        try:
-            self.engine.remove_container(name)
-            self._bring_back(name)
-        except DrydockError as error:
-            return f"the old container is stopped ({error.what}): the next run starts it again"
-        return "the old container runs again"
+    def start(self, one: str) -> None:
+        """Starts the container of our name, and waits until it has run for a moment without a restart, and is healthy
+        where it says so.
 
-    def _start(self, spec: ContainerSpec) -> None:
-        self.engine.create_container(spec)
-        self.engine.start(spec.name)
-        self.prove(spec.name)
-
-    def _bring_back(self, name: str) -> None:
-        self.engine.rename(name + OLD_SUFFIX, name)
-        self.engine.start(name)
-
-    def prove(self, name: str) -> None:
-        """Waits until a container has run for a moment without a restart, and is healthy where it says so.
+        Args:
+            one: its id.
 
         Raises:
-            Permanent: it ended or stays unhealthy; the last lines of its log are in the message.
+            Permanent: it ended or stays unhealthy; the end of its log is in the message.
         """
+        self.engine.start(one, self.name)
         began = self.clock()
         while True:
-            now = self.engine.container(name)
+            now = self.engine.container(self.name)
             age_s = self.clock() - began
             if now is None or not now.running or now.restarting or now.restarts:
-                raise self._failed(name, "it ended" + (f" with exit code {now.exit_code}" if now else ""))
-            if now.health == "unhealthy" or age_s > self.proof_s:
-                raise self._failed(name, f"it is not healthy after {age_s:.0f} s")
+                raise self._failed("it ended" + (f" with exit code {now.exit_code}" if now else ""))
             if age_s >= SETTLE_S and now.health in ("", "healthy", "none"):
                 return
+            if now.health == "unhealthy" or age_s > self.proof_s:
+                raise self._failed(f"it is not healthy after {age_s:.0f} s")
             self.sleep(POLL_S)
 
-    def _failed(self, name: str, how: str) -> Permanent:
+    @property
+    def _held(self) -> str:
+        return self.name + OLD_SUFFIX
+
+    def _finish(self, old: str, new: str) -> None:
+        with self._or_the_old_one(new):
+            self.engine.stop(old, self.grace_s)
+            self.start(new)
+        self.engine.remove_container(old)
+
+    @contextmanager
+    def _or_the_old_one(self, new: str | None) -> Iterator[None]:
+        """What fails brings the old container back; what is only temporary is then tried again."""
         try:
-            log = self.engine.log_tail(name, LOG_LINES)
+            yield
+        except Exception as error:
+            how, remedy = self._undo(new)
+            if not isinstance(error, Permanent):
+                raise
+            what = f"{error.what}; {how}"
+            raise Permanent(what, on=error.on, remedy=f"{error.remedy}{remedy}", items=error.items) from error
+
+    def _undo(self, new: str | None) -> tuple[str, str]:
+        """Takes the new one away and brings the old one back; tells how that went, and what to do."""
+        try:
+            if new is not None:
+                self.engine.remove_container(new)
+            self._bring_back()
         except DrydockError as error:
-            log = f"(its log could not be read: {error.what})"
-        lines = "".join(f"\n    {line}" for line in log.splitlines())
+            told = f"the old container could not be brought back yet ({error.what})"
+            return told, f" The next `pulumi up` brings it back: it waits as {self._held}."
+        return "the old container runs again", ""
+
+    def _bring_back(self) -> None:
+        self.engine.rename(self._held, self.name)
+        self.engine.start(self.name)
+
+    def _failed(self, how: str) -> Permanent:
+        try:
+            log = self.engine.log_tail(self.name, LOG_LINES)
+        except DrydockError as error:
+            log = f"(it could not be read: {error.what})"
         return Permanent(
-            f"it was started, but {how}; the end of its log:{lines}\n ",
-            on=f"container {name}",
+            f"it was started, but {how}",
+            on=f"container {self.name}",
             remedy="Correct its image or settings.",
+            items={"the end of its log": "".join(f"\n    {line}" for line in log.splitlines()) or "(empty)"},
         )

@@ -14,6 +14,11 @@ _REGISTRY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::\d{1
 _TAG = re.compile(r"\w[\w.-]{0,127}")
 
 
+def is_digest(text: str) -> bool:
+    """Whether it is a digest that we know how to check."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Reference:
     """``registry/repository:tag@digest``.
@@ -64,6 +69,13 @@ class Reference:
 
     def at(self, digest: str) -> Reference:
         return replace(self, tag="", digest=digest)
+
+    @property
+    def familiar(self) -> str:
+        """The name as engines tell it: without Docker's own registry, and without its ``library``."""
+        if self.registry != DEFAULT_REGISTRY:
+            return self.name
+        return self.repository.removeprefix("library/")
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

@@ -13,9 +13,9 @@ from tests.docker.fake_engine import FakeEngine
 ONE, TWO = (f"{REGISTRY}/gogs@sha256:{number * 64}" for number in "12")
 SWAP = [
     f"pull {TWO}",
-    "stop gogsapp",
     "rename gogsapp to gogsapp.drydock-old",
     f"create container gogsapp from {TWO}",
+    "stop gogsapp.drydock-old",
     "start gogsapp",
     "remove gogsapp.drydock-old",
 ]
@@ -91,6 +91,7 @@ def test_every_drift_is_named_by_its_field(host: Host, field: str, value: Any, t
 
 @pytest.mark.parametrize("field", ["environment", "labels", "networks"])
 def test_what_only_the_daemon_or_the_image_says_is_not_compared(host: Host, field: str) -> None:
+    host.engine.images[ONE] = frozenset({"PATH=/bin", "LANG=C"})
     state = host.create()
     there = host.engine.containers_there["gogsapp"]
     more: dict[str, Any] = {
@@ -199,8 +200,8 @@ def _kill_at(engine: FakeEngine, call: str, *, after: bool) -> None:
     if call == SWAP[-1] and after:
         remove = engine.remove_container
 
-        def removed(name: str) -> None:
-            remove(name)
+        def removed(one: str) -> None:
+            remove(one)
             raise Killed
 
         engine.remove_container = removed  # type: ignore[method-assign]

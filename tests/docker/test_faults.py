@@ -20,8 +20,9 @@ def exception_classes(*modules: ModuleType) -> Iterator[type[Exception]]:
     for module in modules:
         library = module.__name__.split(".")[0]
         for _, found in inspect.getmembers(module, inspect.isclass):
-            raised = issubclass(found, Exception) and not issubclass(found, Warning)
-            if raised and found.__module__.startswith(library):
+            if not issubclass(found, Exception) or issubclass(found, Warning):
+                continue
+            if found.__module__.startswith(library):
                 yield found
 
 

@@ -107,10 +107,10 @@ def serving(fake: Fake, folder: Path) -> Iterator[Path]:
         server.server_close()
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path, called: str = "here") -> tuple[Path, Path]:
     """A certificate for 127.0.0.1, its own authority, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called)])
     now = datetime.datetime.now(datetime.timezone.utc)
     made = (
         x509.CertificateBuilder()
