@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 import yaml
+from pulumi.runtime.settings import reset_options
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,14 +31,17 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("DOCKER_HOST", "tcp://docker.example.com:2376")
     monkeypatch.setenv("REGISTRY", "registry.example.com")
     monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
     one = Recorder()
     pulumi.runtime.set_mocks(one, project="drydock", stack="lab")
-    return one
+    yield one
+    # Pulumi's runtime is the process's: with mocks in it, the messages of every later test would go to them.
+    pulumi.runtime.set_all_config({})
+    reset_options()
 
 
 def run(config: dict[str, Any]) -> None:

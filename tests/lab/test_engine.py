@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import socket
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -20,6 +22,7 @@ from tests.lab.conftest import ENGINE_VERSION, PROBE, engine_of
 pytestmark = pytest.mark.lab
 
 PORT = 10080
+PATIENCE_S = 15.0
 
 
 @pytest.fixture
@@ -63,8 +66,16 @@ def published(lab: Lab) -> str:
 
 
 def read(url: str) -> str:
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
-        return str(answer.read().decode())
+    """The page; a container that was just started may not listen yet, though its published port does."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
+                return str(answer.read().decode())
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def test_containers_find_each_other_by_name(engine: docker.DockerClient) -> None:
