@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import re
 import socket
@@ -13,10 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests import tls
 
 LIMIT_S = 20.0
 
@@ -74,26 +70,10 @@ class StandIn:
 
 def certificate(folder: Path, *, expired: bool = False) -> tuple[Path, bytes]:
     """A self-signed certificate: the file with its key and itself (PEM), and the certificate (DER)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    last = now - datetime.timedelta(days=1) if expired else now + datetime.timedelta(days=1)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=2))
-        .not_valid_after(last)
-        .sign(key, hashes.SHA256())
-    )
+    cert, key = tls.certificate(folder, "stand-in", expired=expired)
     file = folder / "stand-in.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file, made.public_bytes(serialization.Encoding.DER)
+    file.write_bytes(key.read_bytes() + cert.read_bytes())
+    return file, ssl.PEM_cert_to_DER_cert(cert.read_text())
 
 
 @contextmanager

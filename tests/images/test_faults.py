@@ -43,7 +43,7 @@ def test_the_umask_of_the_build_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_registry_of_another_authority_is_named_in_one_line(tmp_path: Path) -> None:
-    another = certificate(tmp_path / "another")
+    another, _ = certificate(tmp_path / "another")
     registry = StandIn()
 
     with serving(registry, tmp_path), pytest.raises(SetupError, match="certificate") as told:

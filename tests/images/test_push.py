@@ -93,7 +93,7 @@ def test_nothing_is_said_to_a_registry_of_another_authority(
 ) -> None:
     # The variable would replace the authority that was asked for; here it would let the stranger in.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
-    another = certificate(tmp_path / "another")
+    another, _ = certificate(tmp_path / "another")
 
     with pytest.raises((SetupError, requests.exceptions.SSLError)):
         Pusher(registry.address, USER, PASSWORD, another).push(REPOSITORY, TAG, one)
