@@ -48,6 +48,17 @@ class Site:
         assert done.returncode == expect, f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{output}"
         return output
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a command and doesn't wait for it."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"],
+            cwd=self.project,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def up(self, *options: str, expect: int = 0, **more: str) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", "--stack=lab", *options, expect=expect, **more)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,16 @@ def test_the_tls_material_goes_out_with_the_docker_host(running: Site) -> None:
     assert outputs["docker_host"] == running.environment["DOCKER_HOST"]
     assert outputs["docker_ca"].startswith("-----BEGIN CERTIFICATE-----")
     assert outputs["docker_key"] == "[secret]"
+
+
+@pytest.mark.parametrize("moment_s", [0.6, 1.2])
+def test_an_interrupted_up_leaves_no_session_of_ours_open(running: Site, moment_s: float) -> None:
+    running.destroy()
+    child = running.begin("up", "--yes", "--skip-preview", "--stack=lab")
+    time.sleep(moment_s)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+
+    assert eyes.sessions_of(running.environment, "Drydock") == []
+    running.up("--refresh")
+    assert running.is_clean()
