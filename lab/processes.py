@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.toolchain import ps, started_at
+
 MARKER = "DRYDOCK_LAB_PART"
 MADE_OF = "DRYDOCK_LAB_MADE_OF"
 KILL_LIMIT_S = 10.0
@@ -24,7 +26,6 @@ LONGEST_LOG_BYTES = 8 * 1024 * 1024
 _POLL_S = 0.02
 _APPEAR_LIMIT_S = 5.0
 _TRIES_DURING_EXEC = 5
-_PS_LIMIT_S = 10.0
 # The children that this very process started: they are reaped here, so that none stays behind as a zombie.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -97,7 +98,7 @@ def running(state: Path) -> dict[str, list[Process]]:
     found: dict[str, list[Process]] = {}
     for pid, environment in _environments(prefix):
         marker = environment.get(MARKER, "")
-        started = _start_time(pid)
+        started = started_at(pid)
         if not marker.startswith(prefix) or not started:
             continue
         process = Process(pid, started, _program(pid), environment.get(MADE_OF, ""))
@@ -112,7 +113,7 @@ def lives(process: Process) -> bool:
     child = _children.get(process.pid)
     if child is not None and child.poll() is not None:
         del _children[process.pid]
-    return _start_time(process.pid) == process.started
+    return started_at(process.pid) == process.started
 
 
 def stop(processes: Iterable[Process], *, grace_s: float) -> None:
@@ -155,7 +156,7 @@ def _marker(state: Path, part: str) -> str:
 def _environments(wanted: str) -> Iterable[tuple[int, dict[str, str]]]:
     """Id and environment of the processes whose environment contains that text, and that we may look into."""
     if not sys.platform.startswith("linux"):
-        yield from _environments_from_ps(wanted)
+        yield from _environments_fromps(wanted)
         return
     needle = os.fsencode(wanted)
     for entry in os.scandir("/proc"):
@@ -182,8 +183,8 @@ def _environment_of(process: str) -> bytes:
     return b""
 
 
-def _environments_from_ps(wanted: str) -> Iterable[tuple[int, dict[str, str]]]:
-    for line in _ps("-axeww", "-o", "pid=,command=").splitlines():
+def _environments_fromps(wanted: str) -> Iterable[tuple[int, dict[str, str]]]:
+    for line in ps("-axeww", "-o", "pid=,command=").splitlines():
         pid, _, text = line.strip().partition(" ")
         if wanted in text:
             # ps separates variables by spaces, which a folder's name may hold too: each reaches to the next of ours.
@@ -193,29 +194,11 @@ def _environments_from_ps(wanted: str) -> Iterable[tuple[int, dict[str, str]]]:
             yield int(pid), values
 
 
-def _start_time(pid: int) -> str:
-    """When a process began; empty if it has ended."""
-    if not sys.platform.startswith("linux"):
-        state, _, began = _ps("-p", str(pid), "-o", "state=,lstart=").strip().partition(" ")
-        return "" if state.startswith("Z") else began.strip()
-    try:
-        # The command's name is in parentheses and may itself hold any character, so count from the last one.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
 def _program(pid: int) -> str:
     if not sys.platform.startswith("linux"):
-        return Path(_ps("-p", str(pid), "-o", "comm=").strip()).name
+        return Path(ps("-p", str(pid), "-o", "comm=").strip()).name
     try:
         first = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     except OSError:
         return ""
     return Path(os.fsdecode(first)).name
-
-
-def _ps(*arguments: str) -> str:
-    done = subprocess.run(["ps", *arguments], capture_output=True, text=True, timeout=_PS_LIMIT_S, check=False)
-    return done.stdout

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from ops.exit_codes import Exit
 from ops.stack import Stack, StackError
-from ops.toolchain import cache_dir
+from ops.toolchain import cache_dir, ps, started_at
 
 MARK = "DRYDOCK_RUN"
 PATIENCE_S = 60.0
@@ -32,7 +31,6 @@ KILL_LIMIT_S = 10.0
 
 _POLL_S = 0.05
 _SIGN_OF_LIFE_S = 10.0
-_PS_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,11 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        return cls(pid, _start_of(pid))
+        return cls(pid, started_at(pid))
 
     @property
     def lives(self) -> bool:
-        return self.started != "" and _start_of(self.pid) == self.started
+        return self.started != "" and started_at(self.pid) == self.started
 
 
 @dataclass(frozen=True)
@@ -230,7 +228,7 @@ def _held_by_a_living_one(lock: Lock) -> bool:
 
     Start times aren't compared with the lock's: a clock that was set meanwhile would cost a living run its lock.
     """
-    return bool(_start_of(lock.pid)) and _program(lock.pid).startswith("pulumi")
+    return bool(started_at(lock.pid)) and _program(lock.pid).startswith("pulumi")
 
 
 def _read(file: Path) -> Lock | None:
@@ -263,27 +261,10 @@ def _wait(processes: Sequence[Process], limit_s: float) -> list[Process]:
     return left
 
 
-def _start_of(pid: int) -> str:
-    """When a process began, as the system says it; empty if it has ended."""
-    if not sys.platform.startswith("linux"):
-        state, _, began = _ps("-p", str(pid), "-o", "state=,lstart=").strip().partition(" ")
-        return "" if state.startswith("Z") else began.strip()
-    try:
-        # The command's name is in parentheses and may itself hold any character, so count from the last one.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
 def _program(pid: int) -> str:
     if not sys.platform.startswith("linux"):
-        return Path(_ps("-p", str(pid), "-o", "comm=").strip()).name
+        return Path(ps("-p", str(pid), "-o", "comm=").strip()).name
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _ps(*arguments: str) -> str:
-    return subprocess.run(["ps", *arguments], capture_output=True, text=True, timeout=_PS_LIMIT_S).stdout

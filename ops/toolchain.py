@@ -25,6 +25,7 @@ VSPHERE_PLUGIN_VERSION = "4.18.2"
 
 _SIGN_OF_LIFE_S = 15.0
 _PR_SET_PDEATHSIG = 1
+_PS_LIMIT_S = 10.0
 _LONGEST_COMMAND_S = 3600.0
 
 
@@ -266,6 +267,25 @@ def end_with_parent() -> None:
     """From now on this process gets SIGTERM when its parent ends (on Linux), for example when make is killed."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def started_at(pid: int) -> str:
+    """When a process began, as the system says it: with its id it names one process for good; empty if it has ended."""
+    if not sys.platform.startswith("linux"):
+        state, _, began = ps("-p", str(pid), "-o", "state=,lstart=").strip().partition(" ")
+        return "" if state.startswith("Z") else began.strip()
+    try:
+        # The command's name is in parentheses and may itself hold any character, so count from the last one.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def ps(*arguments: str) -> str:
+    """What `ps` prints, for systems without /proc."""
+    done = subprocess.run(["ps", *arguments], capture_output=True, text=True, timeout=_PS_LIMIT_S, check=False)
+    return done.stdout
 
 
 def last_line(log: Path) -> str:

@@ -12,7 +12,6 @@ from providers.kit.errors import Temporary
 
 CONNECT_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 60.0
-TASK_TIMEOUT_S = 600.0
 PULL_TIMEOUT_S = 1800.0
 
 T = TypeVar("T")
