@@ -1,4 +1,4 @@
-"""EsxiFirewallRule: the ruleset that lets ESXi hosts reach a VCH, on one host or on every host of a cluster."""
+"""EsxiFirewallRule: the ruleset that lets ESXi hosts reach a VCH, on some hosts or on every host of a cluster."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ class EsxiFirewallRuleSettings(ComponentSettings):
 
     cluster: str | None = Field(None, description="Name or inventory path of a cluster; all its hosts are meant.")
     host: str | None = Field(None, description="Name or inventory path of one host, instead of a cluster.")
+    hosts: list[str] | None = Field(None, min_length=1, description="Several hosts, instead of a cluster.")
     ruleset: str = Field("vic", min_length=1, description="Key of the ruleset; 'vic' is vic-engine, else vSPC.")
     enabled: bool = Field(True, description="Whether the ruleset is open.")
-    allowed_hosts: Literal["all"] | list[str] = Field("all", description="'all', or addresses and networks.")
+    allowed_hosts: Literal["all"] | list[str] | dict[str, Any] = Field(
+        "all", description="'all', or addresses and networks, or Ansible's all_ip, ip_address and ip_network."
+    )
+    allow_empty: bool = Field(False, description="Whether the cluster may have no hosts.")
     on_delete: Literal["restore", "keep"] = Field("restore", description="What destroy does: put back, or leave.")
+    at_once: int = Field(16, ge=1, le=256, description="Hosts that are changed at the same time.")
 
     @model_validator(mode="after")
     def _one_target(self) -> EsxiFirewallRuleSettings:
-        if (self.cluster is None) == (self.host is None):
-            raise ValueError("give either 'cluster' or 'host'")
+        if sum(one is not None for one in (self.cluster, self.host, self.hosts)) != 1:
+            raise ValueError("give one of 'cluster', 'host' and 'hosts'")
         return self
 
 
@@ -34,14 +39,19 @@ class EsxiFirewallRule(Component[EsxiFirewallRuleSettings]):
     Makes: one ``esxi.FirewallRuleset``.
 
     Outputs:
-        firewall: host -> ruleset, enabled.
+        firewall: inventory path of a host -> ruleset, enabled, reason (why it is that ruleset, or why the host shows
+            none), error (why the last run could not change it).
     """
 
     def build(self, settings: EsxiFirewallRuleSettings) -> Mapping[str, Any]:
         given = {"ruleset": settings.ruleset, **settings.model_dump(exclude_unset=True)}
         rule = FirewallRuleset(self.name, **given, opts=self.child())
-        return {"firewall": rule.hosts.apply(_by_host)}
+        return {"firewall": rule.hosts.apply(_by_path)}
 
 
-def _by_host(hosts: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
-    return {name: {key: one.get(key) for key in ("ruleset", "enabled")} for name, one in (hosts or {}).items()}
+def _by_path(hosts: Any) -> dict[str, Any]:
+    """In a preview of a creation Pulumi shows the argument of the output's name: a list of hosts, or nothing."""
+    if not isinstance(hosts, Mapping):
+        return {}
+    shown = ("ruleset", "enabled", "reason", "error")
+    return {part.get("path") or name: {key: part.get(key) for key in shown} for name, part in hosts.items()}

@@ -28,15 +28,16 @@ def missing(session: VSphere, settings: Settings) -> list[str]:
 
 
 def _place(inventory: Inventory, part: str, where: Any) -> list[str]:
-    """The cluster or host of a component."""
-    try:
-        if where.cluster:
-            inventory.path_of_cluster(where.cluster)
-        else:
-            inventory.host(where.host)
-    except DrydockError as error:
-        return [f"setting {part}.{'cluster' if where.cluster else 'host'}: {error}"]
-    return []
+    """The cluster, host or hosts of a component."""
+    problems = []
+    for setting in ("cluster", "host", "hosts"):
+        given = getattr(where, setting, None) or []
+        for name in [given] if isinstance(given, str) else given:
+            try:
+                (inventory.path_of_cluster if setting == "cluster" else inventory.host)(name)
+            except DrydockError as error:
+                problems.append(f"setting {part}.{setting}: {error}")
+    return problems
 
 
 def _named(session: VSphere, vm: Any) -> list[str]:

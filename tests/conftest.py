@@ -13,6 +13,7 @@ import pytest
 from lab.passwords import NAMES
 from lab.supervisor import Lab
 from ops.toolchain import pulumi_environment
+from providers.kit import journal
 
 MEMORY_DISK = Path("/dev/shm")
 
@@ -41,3 +42,9 @@ def lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
 def _pulumi_on_path() -> None:
     """The Automation API asks for `pulumi` in this process's own environment."""
     os.environ.update(pulumi_environment())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _notes_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What interrupted runs of the tests note stays out of the user's own folder, for subprocesses as well."""
+    os.environ[journal.FOLDER] = str(tmp_path_factory.mktemp("notes"))

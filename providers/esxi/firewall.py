@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyVmomi import vim
 
 from providers.esxi.inventory import Host
-from providers.esxi.names import near
 from providers.esxi.networks import ALL, normalised
 from providers.esxi.vsphere import VSphere
-from providers.kit.errors import DrydockError, Permanent
 
 VIC = "vic"
 VIC_ENGINE = "vic-engine"
 VSPC = "vSPC"
+RULESETS = "firewallInfo.ruleset"
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,32 @@ class Ruleset:
 
 
 class Firewalls:
-    """The firewalls of many hosts (vSphere API: HostFirewallSystem)."""
+    """The rulesets of many hosts (vSphere API: HostFirewallSystem)."""
+
+    system = "firewallSystem"
 
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
 
-    def rulesets(self, hosts: Sequence[Host]) -> dict[str, dict[str, Ruleset]]:
-        """Host name → ruleset key → ruleset, in one call for all hosts; a host that shows none has an empty entry."""
-        by_system = {host.firewall: host.name for host in hosts if host.firewall is not None}
-        kinds = {vim.host.FirewallSystem: ["firewallInfo"]}
-        found: dict[str, dict[str, Ruleset]] = {host.name: {} for host in hosts}
-        for system, known in self._vsphere.collect(kinds, by_system):
-            # A host that was never connected since the vCenter started has no firewallInfo.
-            rules = known["firewallInfo"].ruleset if known.get("firewallInfo") else []
-            found[by_system[system]] = {rule.key: _ruleset(rule) for rule in rules}
-        return found
+    def read(self, hosts: Sequence[Host], keys: Sequence[str]) -> dict[str, dict[str, Ruleset]]:
+        """Host name → ruleset key → ruleset, in one call for all hosts; what a host doesn't show is left out."""
+        by_system = {host.system: host.name for host in hosts if host.system is not None}
+        found = self._vsphere.elements(vim.host.FirewallSystem, RULESETS, keys, by_system)
+        shown = {by_system[one]: {key: ruleset_of(rule) for key, rule in rules.items()} for one, rules in found.items()}
+        return {host.name: shown.get(host.name, {}) for host in hosts}
+
+    def read_all(self, hosts: Sequence[Host]) -> dict[str, dict[str, Ruleset]]:
+        """As `read`, with every ruleset; for people who look, and for near names."""
+        by_system = {host.system: host.name for host in hosts if host.system is not None}
+        found = self._vsphere.collect({vim.host.FirewallSystem: [RULESETS]}, by_system)
+        shown = {
+            by_system[one]: {rule.key: ruleset_of(rule) for rule in known.get(RULESETS, [])} for one, known in found
+        }
+        return {host.name: shown.get(host.name, {}) for host in hosts}
+
+    def keys(self, host: Host) -> list[str]:
+        """Every ruleset that a host has, by key."""
+        return sorted(self.read_all([host])[host.name])
 
     def apply(self, host: Host, wanted: Ruleset, there: Ruleset) -> None:
         """Makes one host's ruleset as wanted, with only the calls that are missing.
@@ -62,13 +72,13 @@ class Firewalls:
         narrows = wanted.allowed_hosts != there.allowed_hosts
         with self._vsphere.speaking(f"host {host.name}"):
             if narrows and wanted.enabled:
-                host.firewall.UpdateRuleset(id=wanted.key, spec=_spec(wanted.allowed_hosts))
+                host.system.UpdateRuleset(id=wanted.key, spec=_spec(wanted.allowed_hosts))
             if wanted.enabled and not there.enabled:
-                host.firewall.EnableRuleset(id=wanted.key)
+                host.system.EnableRuleset(id=wanted.key)
             if there.enabled and not wanted.enabled:
-                host.firewall.DisableRuleset(id=wanted.key)
+                host.system.DisableRuleset(id=wanted.key)
             if narrows and not wanted.enabled:
-                host.firewall.UpdateRuleset(id=wanted.key, spec=_spec(wanted.allowed_hosts))
+                host.system.UpdateRuleset(id=wanted.key, spec=_spec(wanted.allowed_hosts))
 
 
 def key_on(ruleset: str, known: Mapping[str, Any]) -> str:
@@ -81,15 +91,12 @@ def key_on(ruleset: str, known: Mapping[str, Any]) -> str:
     return VIC_ENGINE if VIC_ENGINE in known else VSPC
 
 
-def unknown_ruleset(host: Host, key: str, known: Iterable[str]) -> DrydockError:
-    """The error for a ruleset that a host doesn't have, with near names."""
-    known = sorted(known)
-    alike = near(key, known)
-    remedy = f"Near names: {', '.join(alike)}." if alike else f"It has {', '.join(known)}."
-    return Permanent(f"there is no ruleset '{key}'", on=f"host {host.name}", remedy=remedy)
+def keys_of(ruleset: str) -> list[str]:
+    """The keys that a name may mean."""
+    return [VIC_ENGINE, VSPC] if ruleset == VIC else [ruleset]
 
 
-def _ruleset(rule: Any) -> Ruleset:
+def ruleset_of(rule: Any) -> Ruleset:
     return Ruleset(rule.key, bool(rule.enabled), _allowed(rule.allowedHosts), bool(rule.required))
 
 

@@ -15,6 +15,8 @@ from providers.kit.errors import Permanent
 
 SHOWN_NAMES = 10
 
+_MANAGED_BY = "summary.managementServerIp"
+
 
 @dataclass(frozen=True)
 class Host:
@@ -26,7 +28,8 @@ class Host:
         path: its inventory path.
         version: ESXi's version.
         connected: whether the vCenter can change it now.
-        firewall: its HostFirewallSystem.
+        managed_by: address of the vCenter that manages it, as the host knows it; empty where none does.
+        system: the part of its configuration that was asked for, for example its HostFirewallSystem.
     """
 
     moref: Any
@@ -34,7 +37,8 @@ class Host:
     path: str
     version: str
     connected: bool
-    firewall: Any
+    managed_by: str
+    system: Any
 
 
 class NotThere(Permanent):
@@ -42,13 +46,27 @@ class NotThere(Permanent):
 
 
 class Inventory:
-    """Everything that the lookups need, read in one call."""
+    """Everything that the lookups need, read in one call.
 
-    def __init__(self, vsphere: VSphere) -> None:
+    Args:
+        vsphere: the session.
+        system: which of a host's systems its `Host.system` is (vSphere API: HostConfigManager).
+    """
+
+    def __init__(self, vsphere: VSphere, system: str = "firewallSystem") -> None:
         self._vsphere = vsphere
+        self._system = f"configManager.{system}"
 
-    def hosts_of_cluster(self, cluster: str) -> list[Host]:
+    def all_hosts(self) -> list[Host]:
+        """Every host that the user may see, by path."""
+        return sorted(self._hosts.values(), key=lambda host: host.path)
+
+    def hosts_of_cluster(self, cluster: str, *, allow_empty: bool = False) -> list[Host]:
         """The hosts of a cluster, by name; none of them is left out, connected or not.
+
+        Args:
+            cluster: its name or inventory path.
+            allow_empty: whether it may have none.
 
         Raises:
             NotThere: there is no such cluster, or it has no hosts.
@@ -57,8 +75,13 @@ class Inventory:
         found = self._find("cluster", cluster, vim.ClusterComputeResource)
         members = self._objects[found].get("host") or []
         on = f"cluster {self._path(found)}"
-        if not members:
-            raise NotThere("the cluster has no hosts", on=on, remedy="Add hosts to it first.")
+        if not members and not allow_empty:
+            raise NotThere(
+                "the cluster has no hosts",
+                on=on,
+                remedy="Add hosts to it first, or set `allow_empty=True`.",
+                argument="cluster",
+            )
         unseen = [one._moId for one in members if one._moId not in self._hosts]
         if unseen:
             raise Permanent(
@@ -84,14 +107,14 @@ class Inventory:
     @cached_property
     def _objects(self) -> dict[Any, dict[str, Any]]:
         tree = ["name", "parent"]
-        host = [*tree, "configManager.firewallSystem", "runtime.connectionState", "config.product.version"]
+        host = [*tree, self._system, "runtime.connectionState", "summary.config.product.version", _MANAGED_BY]
         kinds = {
             vim.Folder: tree,
             vim.Datacenter: tree,
             vim.ComputeResource: [*tree, "host"],
             vim.HostSystem: host,
         }
-        return dict(self._vsphere.collect(kinds))
+        return dict(self._vsphere.host_tree(kinds))
 
     @cached_property
     def _hosts(self) -> dict[str, Host]:
@@ -100,9 +123,10 @@ class Inventory:
                 moref=moref,
                 name=known["name"],
                 path=self._path(moref),
-                version=known.get("config.product.version", ""),
+                version=known.get("summary.config.product.version", ""),
                 connected=known.get("runtime.connectionState") == "connected",
-                firewall=known.get("configManager.firewallSystem"),
+                managed_by=known.get(_MANAGED_BY) or "",
+                system=known.get(self._system),
             )
             for moref, known in self._objects.items()
             if isinstance(moref, vim.HostSystem)
@@ -136,6 +160,7 @@ class Inventory:
                 f"{what} '{name}' stands for {len(same)}: {', '.join(sorted(same))}",
                 on=self._vsphere.endpoint.label,
                 remedy="Give the inventory path of the one that you mean.",
+                argument=what,
             )
         raise self._unknown(what, name, list(paths))
 
@@ -147,4 +172,4 @@ class Inventory:
         remedy = (
             f"{'Near names' if alike else 'There are'}: {', '.join(known)}." if known else f"It has no {what} at all."
         )
-        return NotThere(f"there is no {what} '{name}'", on=self._vsphere.endpoint.label, remedy=remedy)
+        return NotThere(f"there is no {what} '{name}'", on=self._vsphere.endpoint.label, remedy=remedy, argument=what)

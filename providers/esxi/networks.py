@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 ALL = "all"
+
+_ANSIBLE = ("all_ip", "ip_address", "ip_network")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -27,6 +30,21 @@ def normalised(allowed: str | Iterable[str]) -> str | tuple[str, ...]:
     if networks >= _EVERYTHING:
         return ALL
     return tuple(str(one.network_address if one.num_addresses == 1 else one) for one in sorted(networks, key=_order))
+
+
+def from_ansible(allowed: Mapping[str, Any]) -> str | list[str]:
+    """The allowed hosts of Ansible's vmware_host_firewall_manager in our shape.
+
+    Raises:
+        ValueError: other keys, or everybody together with addresses.
+    """
+    other = allowed.keys() - _ANSIBLE
+    if other:
+        raise ValueError(f"'{min(other)}' is not one of {', '.join(_ANSIBLE)}")
+    listed = [*(allowed.get("ip_address") or []), *(allowed.get("ip_network") or [])]
+    if allowed.get("all_ip") and listed:
+        raise ValueError("give either all_ip or addresses and networks")
+    return listed if listed or allowed.get("all_ip") is False else ALL
 
 
 def _network(text: str) -> Network:

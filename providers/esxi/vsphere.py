@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyVmomi import SoapStubAdapter, vim, vmodl
@@ -98,6 +99,7 @@ class VSphere:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self._takes_keys = True
         # pyVim's SmartConnect first asks for the server's versions, without any timeout.
         self._stub = SoapStubAdapter(
             host=endpoint.host,
@@ -113,6 +115,14 @@ class VSphere:
         except BaseException:
             self._stub.DropConnections()
             raise
+
+    @cached_property
+    def own_address(self) -> str:
+        """Ours, as the server sees it where no translation of addresses lies between; nothing is sent for it."""
+        family, _, _, _, address = socket.getaddrinfo(self.endpoint.host, self.endpoint.port, type=socket.SOCK_DGRAM)[0]
+        with self.speaking(), socket.socket(family, socket.SOCK_DGRAM) as way:
+            way.connect(address)
+            return str(way.getsockname()[0])
 
     def close(self) -> None:
         with suppress(Exception):  # the server may be gone; its own time limit ends the session then
@@ -144,6 +154,37 @@ class VSphere:
                 return self._retrieve(kinds, [_view_spec(view)])
             finally:
                 view.Destroy()
+
+    def host_tree(self, kinds: Mapping[Any, Sequence[str]]) -> list[tuple[Any, dict[str, Any]]]:
+        """The inventory's tree down to its hosts, in one call: folders, datacenters, compute resources and hosts."""
+        with self.speaking():
+            return self._retrieve(kinds, [_tree_spec(self.content.rootFolder)])
+
+    def elements(self, kind: Any, array: str, keys: Sequence[str], roots: Collection[Any]) -> dict[Any, dict[str, Any]]:
+        """Single elements of an array that many objects have, in one call whatever their number.
+
+        Args:
+            kind: the objects' managed object type.
+            array: path of an array whose elements have a ``key``.
+            keys: those that are wanted.
+            roots: the objects.
+
+        Returns:
+            Object → key → element; what an object lacks is left out.
+        """
+        if self._takes_keys and not any('"' in key for key in keys):
+            paths = {f'{array}["{key}"]': key for key in keys}
+            try:
+                found = self.collect({kind: list(paths)}, roots)
+            except Permanent as error:
+                # Not every server takes keys in a path; whole arrays cost more to read.
+                if not isinstance(error.__cause__, vmodl.query.InvalidProperty):
+                    raise
+                self._takes_keys = False
+            else:
+                return {one: {paths[path]: value for path, value in known.items()} for one, known in found}
+        whole = self.collect({kind: [array]}, roots)
+        return {one: {each.key: each for each in known.get(array, []) if each.key in keys} for one, known in whole}
 
     def _log_in(self) -> None:
         with self.speaking():
@@ -251,3 +292,14 @@ def _view_spec(view: Any) -> Any:
     collector = vmodl.query.PropertyCollector
     step = collector.TraversalSpec(name="view", path="view", skip=False, type=type(view))
     return collector.ObjectSpec(obj=view, skip=True, selectSet=[step])
+
+
+def _tree_spec(root: Any) -> Any:
+    collector = vmodl.query.PropertyCollector
+    again = [collector.SelectionSpec(name=name) for name in ("folder", "datacenter", "compute")]
+    steps = [
+        collector.TraversalSpec(name="folder", type=vim.Folder, path="childEntity", skip=False, selectSet=again),
+        collector.TraversalSpec(name="datacenter", type=vim.Datacenter, path="hostFolder", skip=False, selectSet=again),
+        collector.TraversalSpec(name="compute", type=vim.ComputeResource, path="host", skip=False),
+    ]
+    return collector.ObjectSpec(obj=root, skip=False, selectSet=steps)

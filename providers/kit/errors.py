@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from providers.kit.secrets import redact
 
+MOST_ITEMS_SHOWN = 50
+
 
 class DrydockError(Exception):
     """What failed, on which object, what to do.
@@ -22,12 +24,16 @@ class DrydockError(Exception):
         on: the object, in the words of its system, for example ``host esx07.example.com``.
         remedy: what the user can do, an imperative sentence.
         items: reason per part, where one object has many (hosts, layers).
+        argument: the argument of a resource that is wrong, where the error is about one.
     """
 
-    def __init__(self, what: str, *, on: str, remedy: str, items: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, what: str, *, on: str, remedy: str, items: Mapping[str, str] | None = None, argument: str = ""
+    ) -> None:
         self.what = redact(what)
         self.on = redact(on)
         self.remedy = redact(remedy)
+        self.argument = argument
         self.items = {redact(name): redact(reason) for name, reason in (items or {}).items()}
         super().__init__(str(self))
 
@@ -35,8 +41,10 @@ class DrydockError(Exception):
         line = f"{self.on}: {self.what}"
         if not self.items:
             return f"{line}. {self.remedy}" if self.remedy else line
-        reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.items.items())
-        return f"{line}{reasons}\n{self.remedy}"
+        reasons = [f"\n  {name}: {reason}" for name, reason in self.items.items()]
+        more = len(reasons) - MOST_ITEMS_SHOWN
+        shown = "".join(reasons[:MOST_ITEMS_SHOWN]) + (f"\n  and {more} more" if more > 0 else "")
+        return f"{line}{shown}\n{self.remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), dict(self.__dict__)))

@@ -38,6 +38,7 @@ class Memory(BaseModel):
         applied: the inputs as they were applied last.
         before: what was there before our first change, for putting it back.
         failed: what the last run could not do: the user's line under ``message``.
+        parts: the same by part, with the reason.
         key: makes the fingerprints of this resource's secrets.
         fingerprints: what each secret was when it was applied, by path.
     """
@@ -47,6 +48,7 @@ class Memory(BaseModel):
     applied: dict[str, Any] = {}
     before: dict[str, Any] | None = None
     failed: dict[str, str] = {}
+    parts: dict[str, str] = {}
     key: str = ""
     fingerprints: dict[str, str] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 import pulumi
@@ -25,14 +25,19 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
+from providers.kit.claims import CLAIMS
 from providers.kit.difference import Change, compare, plain, summary
 from providers.kit.errors import DrydockError, Permanent, SessionLost, Temporary
+from providers.kit.journal import Journal
 from providers.kit.model import BadInputs, Inputs, Memory, State, holds, parse
 from providers.kit.retry import RetryPolicy, with_retries
 from providers.kit.secrets import HIDDEN, Secret, Settings, UnknownSecret, fingerprint, redact
 from providers.kit.sessions import SESSIONS, Closable
 
 PROVIDER_KEY = "__provider"
+# Pulumi tells a dynamic provider no name of the resource; it comes with its inputs. Two underscores: never displayed.
+NAME_KEY = "__name"
+_NO_ARGUMENTS = frozenset({PROVIDER_KEY, NAME_KEY})
 MEMORY = "memory"
 SECRETS = "secrets"
 
@@ -52,6 +57,7 @@ class Call(Generic[C, S]):
         key: makes this resource's fingerprints.
         before: what was there before our first change.
         creating: whether the resource is not in state yet.
+        looks: what `observe` read, for the `apply` or `remove` that follows; anew in each try.
     """
 
     client: C
@@ -59,6 +65,7 @@ class Call(Generic[C, S]):
     key: str
     before: S | None = None
     creating: bool = False
+    looks: dict[str, Any] = field(default_factory=dict)
 
     def secret(self, name: str) -> Secret:
         """A secret of the stack, by its name."""
@@ -71,6 +78,19 @@ class Call(Generic[C, S]):
     def say(self, text: str) -> None:
         """Shows at the terminal, while it happens, what is being done."""
         pulumi.log.info(redact(text), ephemeral=True)
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What a look at the system says of the inputs, before anything is changed.
+
+    Args:
+        problems: pairs of property and reason; any of them ends the preview.
+        warnings: lines for the terminal.
+    """
+
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Failed(Exception):
@@ -88,6 +108,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         replace_on: arguments whose change needs a replacement.
         without_calls: arguments that change nothing on the system by themselves (used on delete, or on create).
         always_there: the thing can be set but neither made nor removed (a host's ruleset).
+        not_shown: arguments that are no state, though the state has a field of their name.
+        looks_ahead: whether new or changed inputs are held against the system in the preview already.
         retries: how `Temporary` errors are tried again.
     """
 
@@ -99,6 +121,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     replace_on: ClassVar[frozenset[str]] = frozenset()
     without_calls: ClassVar[frozenset[str]] = frozenset({"adopt"})
     always_there: ClassVar[bool] = False
+    not_shown: ClassVar[frozenset[str]] = frozenset()
+    looks_ahead: ClassVar[bool] = False
     retries: ClassVar[RetryPolicy] = RetryPolicy()
 
     # What a provider fills in
@@ -114,6 +138,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def describe(self, desired: I) -> str:
         """How errors and progress name it, ``esxi.FirewallRuleset 'vSPC'``."""
         raise NotImplementedError
+
+    def thing(self, desired: I) -> str:
+        """What it is about, the same in every run; what is noted of an interrupted run is kept under this name."""
+        return self.describe(desired)
 
     def identify(self, desired: I, state: S) -> str:
         """The id in Pulumi's state: the real system's, or a stable name where that one changes."""
@@ -152,7 +180,31 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """Problems that need more than the model to see, as (property, reason); called where all inputs are known."""
         return []
 
-    def incomplete(self, desired: I, failed: Mapping[str, str]) -> DrydockError:
+    def foresee(self, desired: I, there: S | None) -> Foresight:
+        """What the system's state says of the inputs; called in a preview where `looks_ahead`."""
+        return Foresight()
+
+    def claims(self, desired: I, there: S) -> Mapping[str, str]:
+        """What no other resource of the program may manage: its name with the system → in the user's words."""
+        return {}
+
+    def complete(self, kept: S | None, noted: S) -> S:
+        """What was there before us, with what an interrupted run had noted and the state doesn't know."""
+        return kept if kept is not None else noted
+
+    def marked(self, state: S, failed: Mapping[str, str]) -> S:
+        """The state with what the last run could not do, by part, where the state has a place for it."""
+        return state
+
+    def same(self, name: str, then: Any, now: Any, there: S) -> bool:
+        """Whether two values of an argument that no observation shows mean the same."""
+        return bool(then == now)
+
+    def replaces(self, change: Change, desired: I) -> bool:
+        """Whether a change needs a replacement."""
+        return change.path.split(".")[0] in self.replace_on
+
+    def incomplete(self, desired: I, failed: Mapping[str, str], state: S) -> DrydockError:
         """The user's error for parts that could not be done."""
         return Permanent(
             f"{len(failed)} part(s) were not changed",
@@ -177,19 +229,28 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             try:
                 desired = parse(self.inputs, given, UNKNOWN)
                 problems = [] if holds(given, UNKNOWN) else self._problems(desired)
+                if self.looks_ahead and not problems and not holds(given, UNKNOWN) and self._news(olds, given):
+                    problems = self._foreseen(desired, _name(news))
             except BadInputs as error:
                 problems = error.problems
-        told = [(name, redact(f"{self.kind}: {name or 'arguments'}: {reason}")) for name, reason in problems]
+        told = [(name, redact(": ".join(filter(None, [self.kind, name, reason])))) for name, reason in problems]
         failures = [CheckFailure(name, reason) for name, reason in told]
-        return CheckResult(given, failures)
+        named = {NAME_KEY: news[NAME_KEY]} if NAME_KEY in news else {}
+        return CheckResult({**given, **named}, failures)
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         with self._told():
             given = _arguments(news)
             changes = self.changes(olds, given)
-            replaces = sorted({change.path.split(".")[0] for change in changes} & self.replace_on)
-            if changes and not holds(given, UNKNOWN):
-                pulumi.log.info(redact(f"{self.describe(self._parse(given))}: {summary(changes)}"))
+            replaces: list[str] = []
+            if not holds(given, UNKNOWN):
+                desired = self._parse(given)
+                self._refuse_claimed(desired, self.state.model_validate(olds), _name(news))
+                replaces = sorted({one.path.split(".")[0] for one in changes if self.replaces(one, desired)})
+                if changes:
+                    pulumi.log.info(redact(f"{self.describe(desired)}: {summary(changes)}"))
+            else:
+                replaces = sorted({one.path.split(".")[0] for one in changes} & self.replace_on)
             return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=True)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -197,15 +258,16 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             given = _arguments(props)
             desired = self._parse(given)
             state, memory = self._settle(desired, given, Memory.new(), creating=True)
-            return CreateResult(self.identify(desired, state), _outputs(state, memory))
+            return CreateResult(self.identify(desired, state), self._outputs(state, memory))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         with self._told():
             memory, desired = self._last(props)
+            memory = self._recalled(desired, memory)
             state = self._try(desired, memory, lambda call: self.observe(call, desired))
             if state is None:
                 return ReadResult(None, {})  # outs=None crashes the SDK
-            return ReadResult(id_, _outputs(state, memory), inputs=dict(memory.applied))
+            return ReadResult(id_, self._outputs(state, memory), inputs=dict(memory.applied))
 
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         with self._told():
@@ -214,21 +276,25 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             memory = Memory.of(olds)
             touched = {change.path.split(".")[0] for change in self.changes(olds, given)}
             if touched and touched <= self.without_calls:
-                return UpdateResult(_outputs(self.state.model_validate(olds), memory.having(applied=given)))
+                return UpdateResult(self._outputs(self.state.model_validate(olds), memory.having(applied=given)))
             state, memory = self._settle(desired, given, memory, creating=False)
-            return UpdateResult(_outputs(state, memory))
+            return UpdateResult(self._outputs(state, memory))
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         with self._told():
             memory, desired = self._last(props)
+            memory = self._recalled(desired, memory)
+            seen: list[S] = []
 
             def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
                 there = self.observe(call, desired)
+                seen[:] = [] if there is None else [there]
                 return None if there is None else self.remove(call, desired, there)
 
             failed = self._try(desired, memory, attempt)
             if failed:
-                raise self.incomplete(desired, failed)
+                raise self.incomplete(desired, failed, seen[0])
+            self._journal(desired).forget()
 
     def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
         """What an update would change: three ways, of the wanted, the last applied and the observed."""
@@ -241,7 +307,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         found += self._taken_out(desired, there, memory)
         # What a part of the thing tells already (`hosts.a.enabled`) isn't told twice; a replacement always is.
         told = {change.path.rpartition(".")[2] for change in found} - self.replace_on
-        found += [change for change in self._unseen(desired, memory) if change.path not in told]
+        found += [change for change in self._unseen(desired, there, memory) if change.path not in told]
         found += self._changed_secrets(desired, there, memory)
         if memory.failed:
             found.append(Change("unfinished", "work that the last run left", "done"))
@@ -280,14 +346,15 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 for key in sorted((then.keys() - now.keys()) & seen.keys()):
                     yield self._change(f"{name}.{key}", seen[key], None)
 
-    def _unseen(self, desired: I, memory: Memory) -> Iterator[Change]:
+    def _unseen(self, desired: I, there: S, memory: Memory) -> Iterator[Change]:
         """Arguments that no observation shows are compared with what was applied last."""
         if not memory.applied:
             return
         applied = self._applied(memory)
         for name in self.inputs.model_fields:
             then, now = plain(getattr(applied, name)), plain(getattr(desired, name))
-            if name not in self.state.model_fields and then != now:
+            shown = name in self.state.model_fields and name not in self.not_shown
+            if not shown and then != now and not self.same(name, then, now, there):
                 yield self._change(name, then, now)
 
     def _change(self, name: str, then: Any, now: Any) -> Change:
@@ -311,8 +378,68 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             return [(SECRETS, str(error))]
         return list(self.verify(self.settings, desired))
 
+    def _news(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+        """Whether the program asks for something that the last run didn't see."""
+        before = _arguments(olds)
+        return any(before.get(name) != given.get(name) for name in (before.keys() | given.keys()) - self.without_calls)
+
+    def _foreseen(self, desired: I, name: str) -> list[tuple[str, str]]:
+        """A wrong argument is refused before anything is changed, also where only the system can tell."""
+        try:
+            there = self._try(desired, Memory.new(), lambda call: self.observe(call, desired))
+        except DrydockError as error:
+            return [(error.argument, str(error))]
+        found = self.foresee(desired, there)
+        for line in found.warnings:
+            pulumi.log.warn(redact(f"{self.describe(desired)}: {line}"))
+        return found.problems or ([] if there is None else self._claimed(desired, there, name))
+
+    def _claimed(self, desired: I, there: S, name: str) -> list[tuple[str, str]]:
+        things = self.claims(desired, there) if name else {}
+        taken = CLAIMS.take(name, things) if things else {}
+        return [("", f"{things[one]} is managed by '{taken[one]}' as well: leave one out") for one in sorted(taken)]
+
+    def _refuse_claimed(self, desired: I, there: S, name: str) -> None:
+        for _, reason in self._claimed(desired, there, name):
+            raise Permanent(reason, on=self.describe(desired), remedy="")
+
+    def _journal(self, desired: I) -> Journal:
+        return Journal(f"{self.thing(desired)} at {self.endpoint(self.settings, desired)}")
+
+    def _recalled(self, desired: I, memory: Memory) -> Memory:
+        """The memory, completed with what a run noted that was interrupted before its state was saved."""
+        if not self.always_there:
+            return memory
+        journal = self._journal(desired)
+        noted = journal.read()
+        if noted is None:
+            return memory
+        kept = self.state.model_validate(memory.before) if memory.before else None
+        before = plain(self.complete(kept, self.state.model_validate(noted)))
+        if before == memory.before:
+            journal.forget()
+            return memory
+        pulumi.log.info(f"{self.describe(desired)}: an earlier run was interrupted; what was there before it is known")
+        return memory.having(before=before)
+
+    def _forget_note(self, desired: I, memory: Memory) -> None:
+        """What an interrupted run had noted stays; what this one noted isn't needed."""
+        if self.always_there and memory.before is None:
+            self._journal(desired).forget()
+
+    def _note(self, desired: I, memory: Memory, there: S | None) -> None:
+        """Before the first change: what the state doesn't know yet is on the disk."""
+        kept = self.state.model_validate(memory.before) if memory.before else None
+        before = self.remember(kept, there)
+        if self.always_there and before is not None and plain(before) != memory.before:
+            self._journal(desired).write(plain(before))
+
+    def _outputs(self, state: S, memory: Memory) -> dict[str, Any]:
+        return {**plain(self.marked(state, memory.parts)), MEMORY: plain(memory)}
+
     def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, *, creating: bool) -> tuple[S, Memory]:
         """Applies and observes; what got done before an error is kept in state, so that the next run finishes it."""
+        memory = self._recalled(desired, memory)
         first: list[S | None] = []
         before: list[S | None] = []
         leftover: list[DrydockError] = []
@@ -326,6 +453,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                     leftover.extend(left or [])
                 before.append(there if left is None else None)
                 first.append(there)
+                self._note(desired, memory, there)
             return self.apply(call, desired, there)
 
         failed: Mapping[str, str] | None = None
@@ -345,12 +473,15 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 raise error from None
         else:
             if error is not None and (state is None or state == first[0]):
+                self._forget_note(desired, memory)
                 raise error  # nothing was changed, so there is nothing to keep
         if state is None:
             raise Permanent("was made, but is not there", on=self.describe(desired), remedy="Run `pulumi up` again.")
         if leftover and error is None and not failed:
             [error] = leftover  # kept in state, however little was to do: only from there the next run can replace it
-        return state, self._remembered(desired, given, memory, before[0], failed, error)
+        if self.always_there:
+            self._journal(desired).returned()
+        return state, self._remembered(desired, given, memory, before[0], state, failed, error)
 
     def _remembered(
         self,
@@ -358,6 +489,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         given: Mapping[str, Any],
         memory: Memory,
         first: S | None,
+        state: S,
         failed: Mapping[str, str] | None,
         error: DrydockError | None,
     ) -> Memory:
@@ -365,11 +497,12 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         # What an update finds is our own work, where our create found nothing.
         before = self.remember(kept, first) if kept or self.always_there or not memory.applied else None
         if failed:
-            error = self.incomplete(desired, failed)
+            error = self.incomplete(desired, failed, state)
         return memory.having(
             applied=dict(given),
             before=None if before is None else plain(before),
             failed={} if error is None else {"message": str(error)},
+            parts=dict(failed or {}),
             fingerprints=self._fingerprints(desired, memory),
         )
 
@@ -457,7 +590,11 @@ class Provider(ResourceProvider, Generic[I, S, C]):
 
 
 def _arguments(props: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _marked(value) for name, value in props.items() if name != PROVIDER_KEY and value is not None}
+    return {name: _marked(value) for name, value in props.items() if name not in _NO_ARGUMENTS and value is not None}
+
+
+def _name(props: Mapping[str, Any]) -> str:
+    return str(props.get(NAME_KEY) or "")
 
 
 def _marked(value: Any) -> Any:
@@ -469,7 +606,3 @@ def _marked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_marked(item) for item in value]
     return value
-
-
-def _outputs(state: State, memory: Memory) -> dict[str, Any]:
-    return {**plain(state), MEMORY: plain(memory)}

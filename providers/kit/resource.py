@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
-from providers.kit.provider import MEMORY, Provider
+from providers.kit.provider import MEMORY, NAME_KEY, Provider
 
 
 class KitResource(Resource):
@@ -35,6 +35,8 @@ class KitResource(Resource):
     ) -> None:
         outputs = dict.fromkeys([*provider.state.model_fields, MEMORY])
         given = {key: value for key, value in arguments.items() if value is not None}
+        above = opts.parent.pulumi_resource_name if opts is not None and opts.parent is not None else ""
+        given[NAME_KEY] = f"{above}/{name}" if above else name
         hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY])
         super().__init__(provider, name, {**outputs, **given}, pulumi.ResourceOptions.merge(hidden, opts))
         self.memory.apply(end_run_when_unfinished)

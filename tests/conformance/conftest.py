@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from providers.kit import secrets
+from providers.kit import journal, secrets
 from providers.kit.retry import RetryPolicy
 from tests.conformance import docker_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
 from tests.conformance.engine import end_process
@@ -14,8 +15,9 @@ from tests.conformance.world import WORLDS, World
 
 
 @pytest.fixture(autouse=True)
-def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Retries as often as in earnest, with pauses of no length; no other test's secrets are known, nor ours to it."""
+    monkeypatch.setenv(journal.FOLDER, str(tmp_path))
     monkeypatch.setattr(RetryPolicy, "wait_s", lambda policy, failures, error: 0.0)
     monkeypatch.setattr(secrets, "_known", set())
     yield

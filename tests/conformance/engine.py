@@ -19,7 +19,9 @@ from pulumi.dynamic import Config, ConfigureRequest, ReadResult, ResourceProvide
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import rpc
 
-from providers.kit.provider import MEMORY, PROVIDER_KEY, Provider
+from providers.kit import journal
+from providers.kit.claims import CLAIMS
+from providers.kit.provider import MEMORY, NAME_KEY, PROVIDER_KEY, Provider
 from providers.kit.sessions import SESSIONS
 
 PROJECT = "drydock"
@@ -132,11 +134,13 @@ class Stack:
         run = _Running(self.config)
         with self._monkeypatch.context() as patched:
             patched.setattr(pulumi.log, "info", lambda text, *_, **__: run.infos.append(text))
+            patched.setattr(pulumi.log, "warn", lambda text, *_, **__: run.infos.append(text))
             patched.setattr(pulumi.log, "error", lambda text, *_, **__: run.errors.append(text))
             try:
                 work(run)
             except Killed:
                 run.killed = True
+                journal._returned.clear()
             except _Ended:
                 pass
             finally:
@@ -187,7 +191,8 @@ class Stack:
 
     def _checked(self, name: str, declared: Declared, run: _Running) -> dict[str, Any]:
         given = {key: value for key, value in declared.arguments.items() if value is not None}
-        news = _wire({**given, PROVIDER_KEY: serialize_provider(declared.provider())}, keep_unknowns=True)
+        own = {PROVIDER_KEY: serialize_provider(declared.provider()), NAME_KEY: name}
+        news = _wire({**given, **own}, keep_unknowns=True)
         entry = self.state.get(name)
         olds = _wire(entry.inputs, keep_unknowns=True) if entry else {}
         result = run.call(lambda: run.provider(news).check(olds, news))
@@ -277,9 +282,11 @@ class _Running(Run):
 
 
 def end_process() -> None:
-    """What the end of the provider's process ends: its sessions and what it knew of refused logins."""
+    """What the end of the provider's process ends: its sessions, what it knew of logins and claims, and its notes."""
     SESSIONS.close_all()
     SESSIONS._refused.clear()
+    CLAIMS.clear()
+    journal.end()
 
 
 def _saved(outs: Mapping[str, Any] | None, props: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""ESXi's world: firewall rulesets over the fake site of `tests/esxi`."""
+"""ESXi's worlds: each resource of ESXi's hosts over the fake site of `tests/esxi`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
-from providers.esxi.resources import RulesetProvider
+from pyVmomi import vim
+
+from providers.esxi.resources import DefaultsProvider, RulesetProvider, ServiceProvider, SettingProvider
 from providers.esxi.vsphere import Endpoint
 from tests.conformance.world import MARKER, World, register
 from tests.esxi.conftest import FakeHost, FakeSite
@@ -14,9 +17,39 @@ CLOSED = (False, ["10.9.9.9"])
 OPEN: tuple[bool, list[str]] = (True, [])
 
 
+class HostsWorld(World):
+    """A cluster of three hosts."""
+
+    quiet: ClassVar = {"on_delete": "keep", "at_once": 2, "allow_empty": True}
+    config: ClassVar = {
+        "vsphere:vsphereServer": "vc",
+        "vsphere:user": "user",
+        "vsphere:password": MARKER,
+    }
+
+    def make(self) -> None:
+        self.site = FakeSite([self.host(name) for name in "abc"])
+
+        def connect(provider: Any, settings: Any, desired: Any) -> FakeSite:
+            assert Endpoint.of(settings).password.reveal() == MARKER
+            return self.site
+
+        self.monkeypatch.setattr(self.provider, "connect", connect)
+
+    def host(self, name: str) -> FakeHost:
+        raise NotImplementedError
+
+    def look(self) -> Any:
+        return {host.name: deepcopy(self.has(host)) for host in self.site.hosts}
+
+    def has(self, host: FakeHost) -> Any:
+        """What the resource is about, on one host."""
+        raise NotImplementedError
+
+
 @register
-class RulesetWorld(World):
-    """A cluster of three hosts, two of them closed."""
+class RulesetWorld(HostsWorld):
+    """Two hosts are closed, one is open."""
 
     name = "esxi.FirewallRuleset"
     provider = RulesetProvider
@@ -28,37 +61,21 @@ class RulesetWorld(World):
     }
     changed: ClassVar = {"enabled": False, "allowed_hosts": "all"}
     replacing: ClassVar = {"ruleset": "other"}
-    quiet: ClassVar = {"on_delete": "keep", "at_once": 2}
     optional = "enabled"
     wrong: ClassVar = {
         "enabled": "perhaps",
         "allowed_hosts": ["300.0.0.1"],
         "ruleset": "",
         "at_once": 0,
+        "hosts": [],
         "rulset": "vSPC",
     }
-    config: ClassVar = {
-        "vsphere:vsphereServer": "vc",
-        "vsphere:user": "user",
-        "vsphere:password": MARKER,
-    }
 
-    def make(self) -> None:
-        rules = (
-            {"vSPC": CLOSED, "other": CLOSED},
-            {"vSPC": CLOSED, "other": CLOSED},
-            {"vSPC": (True, []), "other": CLOSED},
-        )
-        self.site = FakeSite([FakeHost(name, dict(one)) for name, one in zip("abc", rules, strict=True)])
+    def host(self, name: str) -> FakeHost:
+        return FakeHost(name, {"vSPC": (True, []) if name == "c" else CLOSED, "other": CLOSED})
 
-        def connect(provider: Any, settings: Any, desired: Any) -> FakeSite:
-            assert Endpoint.of(settings).password.reveal() == MARKER
-            return self.site
-
-        self.monkeypatch.setattr(RulesetProvider, "connect", connect)
-
-    def look(self) -> Any:
-        return {host.name: dict(host.rules) for host in self.site.hosts}
+    def has(self, host: FakeHost) -> Any:
+        return host.rules
 
     def wanted(self, arguments: Mapping[str, Any]) -> Any:
         enabled = arguments.get("enabled") is not False
@@ -66,10 +83,104 @@ class RulesetWorld(World):
         return {host.name: {**host.rules, arguments["ruleset"]: (enabled, allowed)} for host in self.site.hosts}
 
     def disturb(self) -> str:
-        _, allowed = self.site.hosts[1].rules["vSPC"]
-        self.site.hosts[1].rules["vSPC"] = (False, allowed)
-        return "hosts.b.enabled"
+        return self._set(False)
 
     def restore(self) -> None:
+        self._set(True)
+
+    def _set(self, enabled: bool) -> str:
         _, allowed = self.site.hosts[1].rules["vSPC"]
-        self.site.hosts[1].rules["vSPC"] = (True, allowed)
+        self.site.hosts[1].rules["vSPC"] = (enabled, allowed)
+        return "hosts.b.enabled"
+
+
+@register
+class DefaultsWorld(HostsWorld):
+    """Hosts that let everything out."""
+
+    name = "esxi.FirewallDefaults"
+    provider = DefaultsProvider
+    arguments: ClassVar = {"cluster": "C0", "incoming_blocked": False, "outgoing_blocked": True}
+    changed: ClassVar = {"outgoing_blocked": False, "incoming_blocked": True}
+    quiet: ClassVar = {**HostsWorld.quiet, "allow_lockout": True}
+    wrong: ClassVar = {"incoming_blocked": "perhaps", "outgoing": True}
+
+    def host(self, name: str) -> FakeHost:
+        return FakeHost(name, {"vSphereClient": OPEN, "vpxHeartbeats": OPEN}, policy=(True, name == "c"))
+
+    def has(self, host: FakeHost) -> Any:
+        return host.policy
+
+    def wanted(self, arguments: Mapping[str, Any]) -> Any:
+        return dict.fromkeys("abc", (arguments["incoming_blocked"], arguments["outgoing_blocked"]))
+
+    def disturb(self) -> str:
+        self.site.hosts[1].policy = (False, False)
+        return "hosts.b.outgoing_blocked"
+
+    def restore(self) -> None:
+        self.site.hosts[1].policy = (False, True)
+
+
+@register
+class ServiceWorld(HostsWorld):
+    """Hosts whose ssh is off, but for one."""
+
+    name = "esxi.HostService"
+    provider = ServiceProvider
+    arguments: ClassVar = {"cluster": "C0", "service": "TSM-SSH", "running": True, "policy": "on"}
+    changed: ClassVar = {"running": False, "policy": "automatic"}
+    replacing: ClassVar = {"service": "ntpd"}
+    wrong: ClassVar = {"running": "perhaps", "policy": "always", "service": "", "runing": True}
+
+    def host(self, name: str) -> FakeHost:
+        return FakeHost(name, services={"TSM-SSH": (name == "c", "off"), "ntpd": (False, "off")})
+
+    def has(self, host: FakeHost) -> Any:
+        return host.services
+
+    def wanted(self, arguments: Mapping[str, Any]) -> Any:
+        state = (arguments["running"], arguments["policy"])
+        return {host.name: {**host.services, arguments["service"]: state} for host in self.site.hosts}
+
+    def disturb(self) -> str:
+        self.site.hosts[1].services["TSM-SSH"] = (False, "on")
+        return "hosts.b.running"
+
+    def restore(self) -> None:
+        self.site.hosts[1].services["TSM-SSH"] = (True, "on")
+
+
+@register
+class SettingWorld(HostsWorld):
+    """Hosts with two settings, one of them defined as a long on one host and as an int on the others."""
+
+    name = "esxi.AdvancedSetting"
+    provider = SettingProvider
+    arguments: ClassVar = {"cluster": "C0", "key": "NFS.MaxVolumes", "value": 64}
+    changed: ClassVar = {"value": 128}
+    replacing: ClassVar = {"key": "NFS41.MaxVolumes"}
+    wrong: ClassVar = {"key": "", "value": [1], "vlaue": 1}
+
+    def host(self, name: str) -> FakeHost:
+        kind = vim.option.LongOption if name == "a" else vim.option.IntOption
+        rule = kind(min=8, max=256, defaultValue=8, valueIsReadonly=False)
+        first = 32 if name == "c" else 8
+        return FakeHost(name, options={"NFS.MaxVolumes": (first, rule), "NFS41.MaxVolumes": (8, rule)})
+
+    def has(self, host: FakeHost) -> Any:
+        return {key: int(value) for key, (value, _) in host.options.items()}
+
+    def wanted(self, arguments: Mapping[str, Any]) -> Any:
+        return {host.name: {**self.has(host), arguments["key"]: arguments["value"]} for host in self.site.hosts}
+
+    def disturb(self) -> str:
+        return self._set(9)
+
+    def restore(self) -> None:
+        self._set(64)
+
+    def _set(self, value: int) -> str:
+        _, rule = self.site.hosts[1].options["NFS.MaxVolumes"]
+        self.site.hosts[1].options["NFS.MaxVolumes"] = (value, rule)
+        return "hosts.b.value"

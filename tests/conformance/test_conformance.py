@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from providers.kit import journal
 from providers.kit.provider import MEMORY, SECRETS, Provider
 from tests.conformance.engine import UNKNOWN, Run
 from tests.conformance.world import KINDS, MARKER, SILENT, WHAT_TO_DO, WORLDS, World, encodings
@@ -36,7 +37,7 @@ def applied(world: World, **otherwise: Any) -> None:
 
 def test_every_provider_has_a_world() -> None:
     kinds = set()
-    for module in sorted(PROVIDERS.glob("*/resources.py")):
+    for module in sorted([*PROVIDERS.glob("*/resources.py"), *PROVIDERS.glob("*/resources/")]):
         for _, one in inspect.getmembers(importlib.import_module(f"providers.{module.parent.name}.resources")):
             if inspect.isclass(one) and issubclass(one, Provider) and hasattr(one, "kind"):
                 kinds.add(one.kind)
@@ -221,9 +222,17 @@ def test_an_argument_taken_out_of_the_program_has_its_default_again(world: World
 # previews
 
 
-def test_a_preview_changes_and_asks_nothing(world: World) -> None:
-    assert world.stack.preview(world.program()).plan == {"it": "create"}
-    assert world.calls == [] and world.logins == 0 and world.stack.state == {}
+def test_a_preview_changes_nothing_and_asks_only_where_new_arguments_are_held_against_the_system(world: World) -> None:
+    before = copy.deepcopy(world.look())
+    run = world.stack.preview(world.program())
+    assert run.plan == {"it": "create"} and not run.failed, run.text
+    assert world.look() == before and world.stack.state == {}
+    if not world.provider.looks_ahead:
+        assert world.calls == [] and world.logins == 0
+    applied(world)
+    calls, logins = len(world.calls), world.logins
+    assert world.stack.preview(world.program()).clean
+    assert world.calls[calls:] == [] and world.logins == logins
 
 
 def test_a_preview_with_unknown_inputs_asks_nothing_and_refuses_nothing(world: World) -> None:
@@ -310,6 +319,7 @@ ON_FAKES_ONLY = {("temporary", "before"), ("temporary", "after"), ("outage", "af
         for kind in KINDS
         for when in ("before", "after")
         if operation != "update" or world.changed
+        if operation != "replace" or world.replacing
         if name.startswith("fake.") or (kind, when) not in ON_FAKES_ONLY
     ],
 )
@@ -322,6 +332,29 @@ def test_failing_at_every_call(
             tried = _fail_once(WORLDS[name](patched), operation, kind, at, after=when == "after")
         at += 1
     assert at > 2, "nothing was called, so nothing failed"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", [name for name, world in sorted(WORLDS.items()) if world.provider.always_there])
+def test_what_was_there_is_put_back_also_after_a_create_that_was_killed(
+    name: str, when: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at, killed = 1, True
+    while killed:
+        with monkeypatch.context() as patched:
+            patched.setenv(journal.FOLDER, str(tmp_path / str(at)))
+            world = WORLDS[name](patched)
+            original = copy.deepcopy(world.look())
+            with world.failing("kill", at, after=when == "after") as fault:
+                run = world.stack.up(world.program())
+            killed = fault.fired
+            assert run.killed == killed
+            applied(world)
+            assert not world.stack.destroy().failed
+            assert world.look() == original, f"killed {when} call {at}"
+            assert not list((tmp_path / str(at)).rglob("*.json")), "a note was left"
+        at += 1
+    assert at > 4, "it was never killed in the middle"
 
 
 def _fail_once(world: World, operation: str, kind: str, at: int, *, after: bool) -> bool:
@@ -429,7 +462,7 @@ def test_a_refused_login_costs_one_login_in_a_run_whatever_the_number_of_resourc
     world.stack.threads = 4
     run = world.stack.up(world.many(4))
     assert world.logins == 1
-    assert len(run.errors) == 4 and all("refused the login" in line for line in run.errors)
+    assert len(run.lines) == 4 and all("refused the login" in line for line in run.lines)
     assert not found(run.text)
     assert world.stack.state == {}
 

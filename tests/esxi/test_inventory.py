@@ -22,7 +22,7 @@ class Tree:
         self._morefs = {path: kind(f"ref-{number}", None) for number, (path, kind) in enumerate(paths.items())}
         self._root = vim.Folder("group-d1", None)
 
-    def collect(self, kinds: Mapping[Any, Any], roots: Any = None) -> list[tuple[Any, dict[str, Any]]]:
+    def host_tree(self, kinds: Mapping[Any, Any]) -> list[tuple[Any, dict[str, Any]]]:
         self.looks += 1
         return [(moref, self._known(path)) for path, moref in self._morefs.items()]
 

@@ -219,10 +219,10 @@ def test_all_hosts_are_read_in_a_constant_number_of_calls(monkeypatch: pytest.Mo
             return invoke(mo, info, *rest)
 
         monkeypatch.setattr(session._stub, "InvokeMethod", counted)
-        read = Firewalls(session).rulesets(Inventory(session).hosts_of_cluster("DC0_C0"))
+        read = Firewalls(session).read(Inventory(session).hosts_of_cluster("DC0_C0"), ["vSPC"])
 
     assert len(read) == 3
-    assert calls == ["CreateContainerView", "RetrievePropertiesEx", "Destroy", "RetrievePropertiesEx", "Logout"]
+    assert calls == ["RetrievePropertiesEx", "RetrievePropertiesEx", "Logout"]
 
 
 def test_a_standalone_esxi_host_is_opened_and_put_back(esxi_host: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,39 @@
+"""Which resource of a program manages which thing, so that two that would undo each other's work are told of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+
+class Claims:
+    """The claims of one process, which serves one run of a program."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owners: dict[str, str] = {}
+
+    def take(self, owner: str, things: Iterable[str]) -> dict[str, str]:
+        """Claims things for a resource, instead of those that it claimed before.
+
+        Args:
+            owner: the resource's name.
+            things: what it manages, each named with the system that it is on.
+
+        Returns:
+            Thing → the other resource that has it already.
+        """
+        wanted = set(things)
+        with self._lock:
+            self._owners = {thing: one for thing, one in self._owners.items() if one != owner or thing in wanted}
+            taken = {thing: self._owners[thing] for thing in wanted if self._owners.get(thing, owner) != owner}
+            self._owners.update(dict.fromkeys(wanted - taken.keys(), owner))
+        return taken
+
+    def clear(self) -> None:
+        """What the end of the process does."""
+        with self._lock:
+            self._owners.clear()
+
+
+CLAIMS = Claims()
