@@ -16,6 +16,8 @@ func explained(fault types.BaseMethodFault) *soap.Fault {
 // sentence is vCenter's English for the faults that clients meet here; empty for any other.
 func sentence(fault types.BaseMethodFault) string {
 	switch one := fault.(type) {
+	case *types.AlreadyConnected:
+		return fmt.Sprintf("The host '%s' is already connected to this vCenter Server.", one.Name)
 	case *types.DuplicateName:
 		return fmt.Sprintf("The name '%s' already exists.", one.Name)
 	case *types.FileNotFound:
@@ -28,14 +30,20 @@ func sentence(fault types.BaseMethodFault) string {
 		return fmt.Sprintf("A specified parameter was not correct: %s", one.InvalidProperty)
 	case *types.InvalidDeviceSpec:
 		return fmt.Sprintf("Invalid configuration for device '%d'.", one.DeviceIndex)
+	case *types.InvalidName:
+		return fmt.Sprintf("The name '%s' is invalid.", one.Name)
 	case *types.InvalidPowerState:
 		return fmt.Sprintf("The attempted operation cannot be performed in the current state (%s).", poweredText[one.ExistingState])
 	case *types.InvalidState:
 		return "The operation is not allowed in the current state."
 	case *types.ManagedObjectNotFound:
 		return "The object has already been deleted or has not been completely created"
+	case *types.NoPermission:
+		return "Permission to perform this operation was denied."
 	case *types.NotFound:
 		return "The object or item referred to could not be found."
+	case *types.NotSupported:
+		return "The operation is not supported on the object."
 	case *types.ResourceInUse:
 		return fmt.Sprintf("The resource '%s' is in use.", one.Name)
 	}

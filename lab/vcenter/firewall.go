@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"net"
+	"reflect"
 	"slices"
 
 	"github.com/vmware/govmomi/simulator"
@@ -15,6 +15,7 @@ import (
 type firewall struct {
 	*simulator.HostFirewallSystem
 	host *simulator.HostSystem
+	born types.HostFirewallInfo // what a new host's is
 }
 
 // addFirewall gives a host rulesets of its own; vic-engine comes with vSphere 6.7 (facts/firewall.md).
@@ -26,8 +27,8 @@ func addFirewall(registry *simulator.Registry, host *simulator.HostSystem, of re
 	if of.since(6, 7) {
 		system.FirewallInfo.Ruleset = append(slices.Clip(system.FirewallInfo.Ruleset), vicEngine())
 	}
-	host.Config.Firewall = system.FirewallInfo
-	registry.Put(&firewall{system, host})
+	host.Config.Firewall = copyOfInfo(system.FirewallInfo)
+	registry.Put(&firewall{system, host, *copyOfInfo(system.FirewallInfo)})
 }
 
 func vicEngine() types.HostFirewallRuleset {
@@ -97,7 +98,7 @@ func (f *firewall) UpdateDefaultPolicy(ctx *simulator.Context, req *types.Update
 	if fault := f.reachable(); fault != nil {
 		return &methods.UpdateDefaultPolicyBody{Fault_: explained(fault)}
 	}
-	info := copyOf(f.FirewallInfo)
+	info := copyOfInfo(f.FirewallInfo)
 	if incoming := req.DefaultPolicy.IncomingBlocked; incoming != nil {
 		info.DefaultPolicy.IncomingBlocked = incoming
 	}
@@ -109,13 +110,14 @@ func (f *firewall) UpdateDefaultPolicy(ctx *simulator.Context, req *types.Update
 }
 
 // change does something to one ruleset, or says why it can't be done. It works on a copy: all hosts start with one list.
+// What a ruleset points to is shared, so it may be replaced and never changed.
 func (f *firewall) change(
 	ctx *simulator.Context, id string, how func(*types.HostFirewallRuleset) types.BaseMethodFault,
 ) types.BaseMethodFault {
 	if fault := f.reachable(); fault != nil {
 		return fault
 	}
-	info := copyOf(f.FirewallInfo)
+	info := copyOfInfo(f.FirewallInfo)
 	for i := range info.Ruleset {
 		if info.Ruleset[i].Key == id {
 			fault := how(&info.Ruleset[i])
@@ -164,10 +166,40 @@ func bits(ip net.IP) int {
 	return 8 * net.IPv6len
 }
 
-// copyOf is a deep copy of plain data.
-func copyOf[T any](from *T) *T {
-	to := new(T)
-	data, _ := json.Marshal(from)
-	_ = json.Unmarshal(data, to)
-	return to
+// copyOfInfo is a copy with a list of rulesets of its own.
+func copyOfInfo(from *types.HostFirewallInfo) *types.HostFirewallInfo {
+	to := *from
+	to.Ruleset = slices.Clone(from.Ruleset)
+	return &to
+}
+
+// changes are what differs from a new host; nothing where nothing does.
+func (f *firewall) changes() (*types.HostFirewallDefaultPolicy, []rulesetRecord) {
+	var policy *types.HostFirewallDefaultPolicy
+	if now := f.FirewallInfo.DefaultPolicy; !reflect.DeepEqual(now, f.born.DefaultPolicy) {
+		policy = &now
+	}
+	var changed []rulesetRecord
+	for i, now := range f.FirewallInfo.Ruleset {
+		if before := f.born.Ruleset[i]; now.Enabled != before.Enabled || !reflect.DeepEqual(now.AllowedHosts, before.AllowedHosts) {
+			changed = append(changed, rulesetRecord{now.Key, now.Enabled, now.AllowedHosts})
+		}
+	}
+	return policy, changed
+}
+
+// restore makes a new host's firewall what the records say; a ruleset that it doesn't have any more is left out.
+func (f *firewall) restore(policy *types.HostFirewallDefaultPolicy, changed []rulesetRecord) {
+	info := copyOfInfo(f.FirewallInfo)
+	if policy != nil {
+		info.DefaultPolicy = *policy
+	}
+	for _, one := range changed {
+		for i := range info.Ruleset {
+			if info.Ruleset[i].Key == one.Key {
+				info.Ruleset[i].Enabled, info.Ruleset[i].AllowedHosts = one.Enabled, one.AllowedHosts
+			}
+		}
+	}
+	f.FirewallInfo, f.host.Config.Firewall = info, copyOfInfo(info)
 }

@@ -65,9 +65,25 @@ func TestWhatAServiceSystemRefuses(t *testing.T) {
 	_, required := methods.StopService(one.ctx, one.client, &types.StopService{This: system, Id: "vmsyslogd"})
 	_, policy := methods.UpdateServicePolicy(one.ctx, one.client, &types.UpdateServicePolicy{This: system, Id: "TSM", Policy: "maybe"})
 
+	_, fixed := methods.UpdateServicePolicy(one.ctx, one.client, &types.UpdateServicePolicy{This: system, Id: "vmsyslogd", Policy: "off"})
+
 	expect[*types.NotFound](t, unknown)
 	expect[*types.HostConfigFault](t, required)
 	expect[*types.InvalidArgument](t, policy)
+	expect[*types.InvalidArgument](t, fixed)
+}
+
+func TestAServiceThatRunsMayBeStartedAndOneThatDoesNotStopped(t *testing.T) {
+	one := start(t, t.TempDir())
+
+	_, started := methods.StartService(one.ctx, one.client, &types.StartService{This: one.services("DC0_C0_H1"), Id: "DCUI"})
+	_, stopped := methods.StopService(one.ctx, one.client, &types.StopService{This: one.services("DC0_C0_H1"), Id: "TSM"})
+
+	one.must(started)
+	one.must(stopped)
+	if !one.service("DC0_C0_H1", "DCUI").Running || one.service("DC0_C0_H1", "TSM").Running {
+		t.Error("they are not as they were")
+	}
 }
 
 func TestAHostGoesIntoMaintenanceModeAndOutOfIt(t *testing.T) {

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,10 +36,16 @@ type journal struct {
 	tasks *runningTasks
 	first map[types.ManagedObjectReference]bool // what every new site has
 
+	firstHosts map[types.ManagedObjectReference]types.ManagedObjectReference // those among them, and what they are in
+	made       *madeObjects                                                  // what clients made
+	hosts      *hostRecords
+
 	changes   atomic.Int64 // calls and tasks so far that may have changed something
-	upTo      atomic.Int64 // how many of these the file knows
+	others    atomic.Int64 // those among them that may have changed more than a host's own settings
+	upTo      atomic.Int64 // how many of the changes the file knows
 	mu        sync.Mutex   // one write at a time
-	highest   int          // number of the newest reference that was ever kept: none is given out twice
+	kept      record       // what was written last
+	keptUpTo  int64        // how many of the others it knows
 	asideVMs  []json.RawMessage
 	done      chan struct{}
 	closeOnce sync.Once
@@ -45,22 +53,18 @@ type journal struct {
 
 // record is the file's content. Objects are kept as govmomi's own JSON, which tells the types of devices.
 type record struct {
-	Size      *size                 `json:"size,omitempty"`
-	Highest   int                   `json:"highest"`
-	Folders   []json.RawMessage     `json:"folders"`
-	Pools     []json.RawMessage     `json:"pools"`
-	Apps      []json.RawMessage     `json:"apps"`
-	Machines  []json.RawMessage     `json:"machines"`
-	Snapshots []json.RawMessage     `json:"snapshots"`
-	Hosts     map[string]hostRecord `json:"hosts"`
-}
+	Size      *size                      `json:"size,omitempty"`
+	Highest   int                        `json:"highest"` // number of the newest reference ever kept: none is given out twice
+	Folders   []json.RawMessage          `json:"folders"`
+	Pools     []json.RawMessage          `json:"pools"`
+	Apps      []json.RawMessage          `json:"apps"`
+	Machines  []json.RawMessage          `json:"machines"`
+	Snapshots []json.RawMessage          `json:"snapshots"`
+	Hosts     map[string]json.RawMessage `json:"hosts"` // hostRecords, by the host's reference
+	Joined    []joinedHost               `json:"joined,omitempty"`
+	Left      []string                   `json:"left,omitempty"` // hosts of a new site that are gone
 
-type hostRecord struct {
-	Connection  types.HostSystemConnectionState `json:"connection"`
-	Maintenance bool                            `json:"maintenance"`
-	Policy      types.HostFirewallDefaultPolicy `json:"policy"`
-	Rulesets    []types.HostFirewallRuleset     `json:"rulesets"`
-	Services    []types.HostService             `json:"services"`
+	Moved map[string]types.ManagedObjectReference `json:"moved,omitempty"` // hosts of a new site, and where they are now
 }
 
 // openJournal makes a new site what it was when it was left.
@@ -70,11 +74,24 @@ func openJournal(model *simulator.Model, state string, size size) (*journal, err
 		file:  &keptFile{path: filepath.Join(state, journalName)},
 		size:  size,
 		first: map[types.ManagedObjectReference]bool{},
-		done:  make(chan struct{}),
+
+		firstHosts: map[types.ManagedObjectReference]types.ManagedObjectReference{},
+		done:       make(chan struct{}),
 	}
-	j.tasks = &runningTasks{journal: j, running: map[types.ManagedObjectReference]bool{}}
+	j.made = newMadeObjects(func() { j.note(true) })
+	j.hosts = newHostRecords(model, func() { j.note(false) })
+	j.tasks = newRunningTasks(func(task *mo.Task) {
+		j.hosts.touch(*task.Info.Entity)
+		j.note(true)
+	})
 	for _, entity := range model.Map().All("") {
 		j.first[entity.Reference()] = true
+		if host, ok := entity.(*simulator.HostSystem); ok {
+			j.firstHosts[host.Self] = *host.Parent
+		}
+	}
+	for _, handler := range []simulator.RegisterObject{j.made, j.hosts, j.tasks} {
+		model.Map().AddHandler(handler)
 	}
 	return j, j.replay()
 }
@@ -82,7 +99,8 @@ func openJournal(model *simulator.Model, state string, size size) (*journal, err
 // close ends follow and writes what is still to be written.
 func (j *journal) close() {
 	j.closeOnce.Do(func() { close(j.done) })
-	j.write()
+	j.note(true)
+	j.write(j.soFar())
 }
 
 // follow writes what no answer waited for, as a task that ended when nobody looked.
@@ -94,35 +112,46 @@ func (j *journal) follow() {
 		case <-j.done:
 			return
 		case <-look.C:
-			if j.behind() {
-				j.write()
-			}
+			j.write(j.soFar())
 		}
 	}
 }
 
-func (j *journal) behind() bool { return j.changes.Load() != j.upTo.Load() || j.tasks.any() }
+// note counts a change; one of a host's own settings leaves everything else as it was.
+func (j *journal) note(more bool) {
+	if more {
+		j.others.Add(1)
+	}
+	j.changes.Add(1)
+}
+
+// soFar is the number of the last change that could be seen until now.
+func (j *journal) soFar() int64 {
+	if j.tasks.any() { // and what a task has done may be seen before the task ends
+		j.note(true)
+	}
+	return j.changes.Load()
+}
 
 // beforeAnswer holds an answer back until what it may tell of is written.
 func (j *journal) beforeAnswer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/sdk"):
-			before := j.changes.Load()
+			others, changes := j.others.Load(), j.changes.Load()
 			held := &heldAnswer{header: w.Header(), status: http.StatusOK}
 			next.ServeHTTP(held, r)
-			if j.changes.Load() != before {
-				j.changes.Add(1) // another answer may have written too early for this call
+			if j.changes.Load() != changes {
+				j.note(j.others.Load() != others) // another answer may have written too early for this call
 			}
-			if j.behind() {
-				j.write()
-			}
+			j.write(j.soFar())
+			held.knownTo(r.Header.Get("SOAPAction"))
 			held.send(w)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			next.ServeHTTP(w, r)
 		default: // REST: what it changes is written by follow
 			next.ServeHTTP(w, r)
-			j.changes.Add(1)
+			j.note(true)
 		}
 	})
 }
@@ -142,18 +171,36 @@ func (h *heldAnswer) send(w http.ResponseWriter) {
 	_, _ = w.Write(h.body.Bytes())
 }
 
-// runningTasks are the tasks that go on after the call that started them.
+// knownTo leaves out what a client of that SOAPAction doesn't know.
+func (h *heldAnswer) knownTo(action string) {
+	if all := h.body.Bytes(); len(known(action, all)) != len(all) {
+		h.body = *bytes.NewBuffer(known(action, all))
+	}
+}
+
+// runningTasks are the tasks that go on after the call that started them, with what they work on.
 type runningTasks struct {
 	mo.SearchIndex
-	journal *journal
+	ended   func(*mo.Task) // called before a task counts as ended
 	mu      sync.Mutex
-	running map[types.ManagedObjectReference]bool
+	running map[types.ManagedObjectReference]types.ManagedObjectReference
+}
+
+func newRunningTasks(ended func(*mo.Task)) *runningTasks {
+	return &runningTasks{ended: ended, running: map[types.ManagedObjectReference]types.ManagedObjectReference{}}
 }
 
 func (t *runningTasks) any() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.running) > 0
+}
+
+// on are the objects that tasks work on.
+func (t *runningTasks) on() []types.ManagedObjectReference {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.running))
 }
 
 func (*runningTasks) Reference() types.ManagedObjectReference {
@@ -170,19 +217,26 @@ func (t *runningTasks) UpdateObject(_ *simulator.Context, object mo.Reference, _
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if task.Info.State == types.TaskInfoStateRunning {
-		t.running[task.Self] = true
-	} else if t.running[task.Self] {
-		t.journal.changes.Add(1) // before it counts as ended: in between, an answer would not wait
+		t.running[task.Self] = *task.Info.Entity
+	} else if _, ran := t.running[task.Self]; ran {
+		t.ended(task) // in between, an answer would not wait
 		delete(t.running, task.Self)
 	}
 }
 
 func (*runningTasks) RemoveObject(*simulator.Context, types.ManagedObjectReference) {}
 
-// write saves the inventory if it differs from what is saved.
-func (j *journal) write() {
+// write saves the inventory, unless someone else has done so since the given change. All who wait for one write need
+// only the next one: it begins after what they wait for.
+func (j *journal) write(change int64) {
+	if j.upTo.Load() >= change {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.upTo.Load() >= change {
+		return
+	}
 	upTo := j.changes.Load()
 	data, err := j.snapshot()
 	if err == nil {
@@ -195,8 +249,27 @@ func (j *journal) write() {
 	j.upTo.Store(upTo)
 }
 
+// snapshot encodes what may have changed since the last one, and takes the rest from there.
 func (j *journal) snapshot() ([]byte, error) {
-	kept := record{Size: &j.size, Hosts: map[string]hostRecord{}, Machines: append([]json.RawMessage{}, j.asideVMs...)}
+	if others := j.others.Load(); others != j.keptUpTo || j.kept.Size == nil {
+		if err := j.encodeObjects(); err != nil {
+			return nil, err
+		}
+		j.keptUpTo = others
+	}
+	for _, entity := range j.tasks.on() {
+		j.hosts.touch(entity)
+	}
+	var err error
+	if j.kept.Hosts, err = j.hosts.encode(j.locked); err != nil {
+		return nil, err
+	}
+	return json.Marshal(j.kept)
+}
+
+// encodeObjects encodes everything but the settings of hosts.
+func (j *journal) encodeObjects() error {
+	kept := record{Size: &j.size, Highest: j.kept.Highest, Machines: append([]json.RawMessage{}, j.asideVMs...)}
 	for _, kind := range []struct {
 		name string
 		list *[]json.RawMessage
@@ -204,25 +277,29 @@ func (j *journal) snapshot() ([]byte, error) {
 		{"Folder", &kept.Folders}, {"ResourcePool", &kept.Pools}, {"VirtualApp", &kept.Apps},
 		{"VirtualMachine", &kept.Machines}, {"VirtualMachineSnapshot", &kept.Snapshots},
 	} {
-		objects := byNumber(j.model.Map().AllReference(kind.name))
+		objects := byNumber(j.made.all(kind.name))
 		j.waitUntilMade(objects)
 		for _, object := range objects {
-			if j.first[object.Reference()] {
+			if j.first[object.Reference()] || rootPool(object) {
 				continue
 			}
 			text, err := j.textOf(object)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", object.Reference(), err)
+				return fmt.Errorf("%s: %w", object.Reference(), err)
 			}
 			*kind.list = append(*kind.list, text)
-			j.highest = max(j.highest, number(object.Reference()))
+			kept.Highest = max(kept.Highest, number(object.Reference()))
 		}
 	}
-	kept.Highest = j.highest
-	for _, entity := range j.model.Map().All("HostSystem") {
-		kept.Hosts[entity.Reference().Value] = j.hostRecord(entity.(*simulator.HostSystem))
-	}
-	return json.Marshal(kept)
+	j.recordHosts(&kept)
+	j.kept = kept
+	return nil
+}
+
+// rootPool says whether a pool is the one that belongs to a host or a cluster, and comes with it.
+func rootPool(object mo.Reference) bool {
+	pool, ok := object.(*simulator.ResourcePool)
+	return ok && pool.Parent.Type != "ResourcePool" && pool.Parent.Type != "VirtualApp"
 }
 
 // waitUntilMade lets the VMs of a list be finished: a VM is listed early, and its folder is locked until it is whole.
@@ -249,23 +326,6 @@ func (j *journal) locked(object mo.Reference, do func()) {
 	ctx.WithLock(object, do)
 }
 
-func (j *journal) hostRecord(host *simulator.HostSystem) hostRecord {
-	var one hostRecord
-	j.locked(host, func() {
-		one.Connection, one.Maintenance = host.Runtime.ConnectionState, host.Runtime.InMaintenanceMode
-	})
-	if system := firewallOf(j.model, host); system != nil {
-		j.locked(system, func() {
-			info := copyOf(system.FirewallInfo)
-			one.Policy, one.Rulesets = info.DefaultPolicy, info.Ruleset
-		})
-	}
-	if system := servicesOf(j.model, host); system != nil {
-		j.locked(system, func() { one.Services = copyOf(&system.ServiceInfo).Service })
-	}
-	return one
-}
-
 // managed is the part of an object that clients see.
 func managed(object mo.Reference) any {
 	switch one := object.(type) {
@@ -281,16 +341,6 @@ func managed(object mo.Reference) any {
 		return one.VirtualApp
 	}
 	return object
-}
-
-func firewallOf(model *simulator.Model, host *simulator.HostSystem) *firewall {
-	system, _ := model.Map().Get(*host.ConfigManager.FirewallSystem).(*firewall)
-	return system
-}
-
-func servicesOf(model *simulator.Model, host *simulator.HostSystem) *services {
-	system, _ := model.Map().Get(*host.ConfigManager.ServiceSystem).(*services)
-	return system
 }
 
 // load reads the file; without one there is nothing to replay.
@@ -311,4 +361,54 @@ func (j *journal) load() (*record, error) {
 			j.file.path, *kept.Size, j.size)
 	}
 	return kept, nil
+}
+
+// madeObjects are the objects of the kinds that the journal keeps; looking for them in the registry takes long there,
+// where each host is a dozen objects.
+type madeObjects struct {
+	mo.SearchIndex
+	changed func()
+	mu      sync.Mutex
+	byKind  map[string]map[types.ManagedObjectReference]mo.Reference
+}
+
+func newMadeObjects(changed func()) *madeObjects {
+	made := &madeObjects{changed: changed, byKind: map[string]map[types.ManagedObjectReference]mo.Reference{}}
+	for _, kind := range []string{"Folder", "ResourcePool", "VirtualApp", "VirtualMachine", "VirtualMachineSnapshot"} {
+		made.byKind[kind] = map[types.ManagedObjectReference]mo.Reference{}
+	}
+	return made
+}
+
+func (m *madeObjects) all(kind string) []mo.Reference {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.byKind[kind]))
+}
+
+func (*madeObjects) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "LabRules", Value: "made"}
+}
+
+func (m *madeObjects) PutObject(_ *simulator.Context, object mo.Reference) {
+	ref := object.Reference()
+	if m.byKind[ref.Type] == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.byKind[ref.Type][ref] = object
+	m.changed()
+}
+
+func (*madeObjects) UpdateObject(*simulator.Context, mo.Reference, []types.PropertyChange) {}
+
+func (m *madeObjects) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
+	if m.byKind[ref.Type] == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.byKind[ref.Type], ref)
+	m.changed()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -268,6 +269,86 @@ func TestEveryAnsweredChangeOutlivesAKill(t *testing.T) {
 		if got := one.afterKill().rulesets("DC0_C0_H1")[key].Enabled; got != (i%2 == 0) {
 			t.Errorf("after change %d it is %v", i, got)
 		}
+	}
+}
+
+func TestChangesOfManyHostsAtOnceAreAllKept(t *testing.T) {
+	many := usualSize
+	many.ClusterHosts = 16
+	one := startSized(t, t.TempDir(), many)
+	walls := map[string]types.ManagedObjectReference{}
+	for i := range many.ClusterHosts {
+		name := fmt.Sprintf("DC0_C0_H%d", i)
+		walls[name] = one.firewall(name)
+	}
+	var group sync.WaitGroup
+	for _, wall := range walls {
+		group.Go(func() {
+			if _, err := methods.EnableRuleset(one.ctx, one.client, &types.EnableRuleset{This: wall, Id: "vSPC"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+
+	again := one.afterKill()
+
+	for name := range walls {
+		if !again.rulesets(name)["vSPC"].Enabled {
+			t.Errorf("that of %s is lost", name)
+		}
+	}
+}
+
+// keptNow is what lies on the disk.
+func (s *site) keptNow() *record {
+	s.t.Helper()
+	data, err := (&keptFile{path: filepath.Join(s.state, journalName)}).read()
+	s.must(err)
+	kept := new(record)
+	s.must(json.Unmarshal(data, kept))
+	return kept
+}
+
+func TestOfAHostThatIsAsNewNothingIsKept(t *testing.T) {
+	one := start(t, t.TempDir())
+	one.must(one.enable("DC0_C0_H1", "vSPC"))
+	changed := one.keptNow().Hosts
+	one.must(one.disable("DC0_C0_H1", "vSPC"))
+
+	if again := one.keptNow().Hosts; len(changed) != 1 || len(again) != 0 {
+		t.Errorf("first %d hosts are kept, then %d", len(changed), len(again))
+	}
+}
+
+func TestAJournalThatHoldsHostsAsAWholeIsStillRead(t *testing.T) {
+	one := start(t, t.TempDir())
+	one.must(one.enable("DC0_C0_H2", "vSPC"))
+	host := one.host("DC0_C0_H1").Reference().Value
+	var system mo.HostFirewallSystem
+	one.must(one.client.RetrieveOne(one.ctx, one.firewall("DC0_C0_H1"), []string{"firewallInfo"}, &system))
+	for i := range system.FirewallInfo.Ruleset {
+		system.FirewallInfo.Ruleset[i].Enabled = true
+	}
+	whole, err := json.Marshal(map[string]any{
+		"connection": "connected", "maintenance": true,
+		"policy": system.FirewallInfo.DefaultPolicy, "rulesets": system.FirewallInfo.Ruleset, "services": usualServices,
+	})
+	one.must(err)
+	kept := one.keptNow()
+	kept.Hosts[host] = whole
+	data, err := json.Marshal(kept)
+	one.must(err)
+	state := t.TempDir()
+	one.must((&keptFile{path: filepath.Join(state, journalName)}).replace(data))
+
+	again := start(t, state)
+
+	if !again.rulesets("DC0_C0_H1")["vSPC"].Enabled || !again.runtime("DC0_C0_H1").InMaintenanceMode {
+		t.Error("its settings are lost")
+	}
+	if again.runtime("DC0_C0_H1").ConnectionState != types.HostSystemConnectionStateConnected {
+		t.Error("it is not connected")
 	}
 }
 

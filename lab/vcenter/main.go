@@ -3,7 +3,6 @@ package main
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -20,20 +19,18 @@ import (
 )
 
 type options struct {
-	listen, state, cert, key, credentials string
-	size                                  size
+	listen, control, state, cert, key, credentials string
+	size                                           size
 }
-
-// login is what the credentials file holds; it never stands on a command line.
-type login struct{ User, Password string }
 
 func main() {
 	o := options{size: usualSize}
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "address and port, on loopback")
+	flag.StringVar(&o.control, "control", "", "address and port of the tests' control port, on loopback; none without it")
 	flag.StringVar(&o.state, "state", "", "folder for datastores and the inventory's journal")
 	flag.StringVar(&o.cert, "tlscert", "", "certificate, PEM")
 	flag.StringVar(&o.key, "tlskey", "", "its key, PEM")
-	flag.StringVar(&o.credentials, "credentials", "", "JSON file with user and password")
+	flag.StringVar(&o.credentials, "credentials", "", "JSON file with user and password, and with others if wanted")
 	flag.BoolVar(&o.size.ESX, "esx", o.size.ESX, "a single ESXi host instead of a vCenter")
 	flag.IntVar(&o.size.Datacenters, "datacenters", o.size.Datacenters, "datacenters")
 	flag.IntVar(&o.size.Clusters, "clusters", o.size.Clusters, "clusters in a datacenter")
@@ -49,6 +46,14 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("serves %s\n", server.URL.Host)
+	if o.control != "" {
+		control, err := openControl(o.control, server, journal.model)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer control.close()
+		fmt.Printf("control %s\n", control.address)
+	}
 
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
@@ -61,10 +66,15 @@ func serve(o options) (*simulator.Server, *journal, error) {
 	if err := onLoopback(o.listen); err != nil {
 		return nil, nil, err
 	}
+	if o.control != "" {
+		if err := onLoopback(o.control); err != nil {
+			return nil, nil, fmt.Errorf("-control: %w", err)
+		}
+	}
 	if o.state == "" {
 		return nil, nil, fmt.Errorf("-state is needed: the folder for datastores and the inventory's journal")
 	}
-	who, err := readLogin(o.credentials)
+	known, err := readAccounts(o.credentials)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,14 +87,15 @@ func serve(o options) (*simulator.Server, *journal, error) {
 		return nil, nil, err
 	}
 	model.Service.RegisterEndpoints = true
-	model.Service.Listen = &url.URL{Host: o.listen, User: url.UserPassword(who.User, who.Password)}
+	model.Service.Listen = &url.URL{Host: o.listen, User: url.UserPassword(known[0].User, known[0].Password)}
+	model.Map().SessionManager().ValidLogin = known.accepts
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 
 	kept, err := openJournal(model, o.state, o.size)
 	if err != nil {
 		return nil, nil, err
 	}
-	installRules(model, kept)
+	installRules(model, kept, known)
 	server := model.Service.NewServer()
 	server.Config.Handler = guarded(model, kept.beforeAnswer(server.Config.Handler))
 	go kept.follow()
@@ -100,19 +111,4 @@ func onLoopback(address string) error {
 		return fmt.Errorf("%s is not a loopback address: the lab listens nowhere else", host)
 	}
 	return nil
-}
-
-func readLogin(file string) (login, error) {
-	var who login
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return who, err
-	}
-	if err := json.Unmarshal(data, &who); err != nil {
-		return who, fmt.Errorf("%s: no JSON object with user and password", file)
-	}
-	if who.User == "" || who.Password == "" {
-		return who, fmt.Errorf("%s: user and password are needed", file)
-	}
-	return who, nil
 }

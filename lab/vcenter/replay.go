@@ -31,21 +31,22 @@ func (j *journal) replay() error {
 	if err != nil {
 		return err
 	}
-	j.highest = max(kept.Highest, firstReference)
+	highest := max(kept.Highest, firstReference)
 	for _, list := range [][]json.RawMessage{kept.Folders, kept.Pools, kept.Apps, kept.Machines, kept.Snapshots} {
 		for _, text := range list {
-			j.highest = max(j.highest, number(selfOf(text)))
+			highest = max(highest, number(selfOf(text)))
 		}
 	}
-	j.countUpTo(j.highest)
-	for _, entity := range j.model.Map().All("HostSystem") {
-		host := entity.(*simulator.HostSystem)
-		if one, ok := kept.Hosts[host.Self.Value]; ok {
-			if kept.Size == nil { // written before there were all of the services
-				one.Services = nil
-			}
-			j.restoreHost(host, one)
-		}
+	for _, one := range kept.Joined {
+		highest = max(highest, one.highest())
+	}
+	j.kept.Highest = highest
+	j.countUpTo(highest)
+	if err := j.restoreMembers(kept); err != nil {
+		return err
+	}
+	if err := j.restoreHosts(kept); err != nil {
+		return err
 	}
 	if err := j.restoreContainers(kept); err != nil {
 		return err
@@ -66,16 +67,22 @@ func (j *journal) replay() error {
 	return nil
 }
 
-func (j *journal) restoreHost(host *simulator.HostSystem, one hostRecord) {
-	host.Runtime.ConnectionState, host.Runtime.InMaintenanceMode = one.Connection, one.Maintenance
-	if system := firewallOf(j.model, host); system != nil && one.Rulesets != nil {
-		system.FirewallInfo.DefaultPolicy, system.FirewallInfo.Ruleset = one.Policy, one.Rulesets
-		host.Config.Firewall = copyOf(system.FirewallInfo)
+func (j *journal) restoreHosts(kept *record) error {
+	for value, text := range kept.Hosts {
+		host, ok := j.model.Map().Get(hostReference(value)).(*simulator.HostSystem)
+		if !ok {
+			continue
+		}
+		var one hostRecord
+		if err := json.Unmarshal(text, &one); err != nil {
+			return fmt.Errorf("%s: %s: %w", j.file.path, value, err)
+		}
+		if kept.Size == nil { // written before there were all of the services
+			one.Services = nil
+		}
+		j.hosts.restore(host, one)
 	}
-	if system := servicesOf(j.model, host); system != nil && one.Services != nil {
-		system.ServiceInfo.Service = one.Services
-		host.Config.Service = copyOf(&system.ServiceInfo)
-	}
+	return nil
 }
 
 // restoreContainers makes folders, pools and vApps first, and then puts each into its parent, which may be any of them.

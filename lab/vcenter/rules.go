@@ -17,16 +17,19 @@ type rules struct {
 	mo.SearchIndex
 	registry *simulator.Registry
 	journal  *journal
+	accounts accounts
 }
 
-func installRules(model *simulator.Model, kept *journal) {
+var rulesReference = types.ManagedObjectReference{Type: "LabRules", Value: "rules"}
+
+func installRules(model *simulator.Model, kept *journal, known accounts) {
 	registry := model.Map()
-	r := &rules{registry: registry, journal: kept}
-	r.Self = types.ManagedObjectReference{Type: "LabRules", Value: "rules"}
+	r := &rules{registry: registry, journal: kept, accounts: known}
+	r.Self = rulesReference
 	registry.Put(r)
 	mendPropertyCollector(registry)
+	mendAuthorization(r)
 	registry.AddHandler(&mender{registry: registry})
-	registry.AddHandler(kept.tasks)
 	for _, entity := range registry.All("VirtualMachine") {
 		inheritSwapPlacement(entity)
 		giveBrowser(registry, entity.(*simulator.VirtualMachine))
@@ -35,7 +38,7 @@ func installRules(model *simulator.Model, kept *journal) {
 }
 
 // before sees each call first. A nil object leaves the choice of the object to the simulator.
-func (r *rules) before(_ *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
+func (r *rules) before(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 	switch method.Name {
 	case "LoginByToken", "LoginExtensionByCertificate": // the simulator lets anyone in who has any token or certificate
 		return nil, new(types.InvalidLogin)
@@ -44,14 +47,26 @@ func (r *rules) before(_ *simulator.Context, method *simulator.Method) (mo.Refer
 	if own, ok := r.registry.Get(method.This).(*browser); ok && method.Name != "QueryConfigOption" {
 		method.This = own.host.Self // the host's knows the rest
 	}
+	if ctx.Session != nil {
+		if fault := r.checkPrivileges(ctx, method); fault != nil {
+			r.refuse(method, &refusal{name: method.Name, on: method.This, fault: fault})
+			return nil, nil
+		}
+	}
 	if !readOnly[method.Name] {
-		r.journal.changes.Add(1)
+		r.journal.note(!ofOneHost[method.This.Type] && !r.isAdvanced(method.This))
 	}
 	if fault := r.check(method.This, method.Body); fault != nil {
-		method.Body = &refusal{name: method.Name, on: method.This, body: method.Body, fault: fault}
-		method.Name, method.This = "Refuse", r.Self
+		r.refuse(method, &refusal{name: method.Name, on: method.This, body: method.Body, fault: fault})
+		return nil, nil
 	}
+	r.redirect(method)
 	return nil, nil
+}
+
+// refuse sends a call to where it is refused.
+func (r *rules) refuse(method *simulator.Method, how *refusal) {
+	method.Body, method.Name, method.This = how, "Refuse", r.Self
 }
 
 // readOnly are the calls that change nothing; every other one may, so the journal looks after it.
@@ -64,6 +79,17 @@ var readOnly = map[string]bool{
 	"ModifyListView": true, "Login": true, "Logout": true, "SessionIsActive": true, "TerminateSession": true,
 	"FindByUuid": true, "FindAllByUuid": true, "FindByInventoryPath": true, "FindByDatastorePath": true,
 	"FindByDnsName": true, "FindByIp": true, "FindChild": true, "CurrentTime": true, "QueryOptions": true,
+	"HasPrivilegeOnEntity": true, "HasPrivilegeOnEntities": true, "HasUserPrivilegeOnEntities": true,
+	"FetchUserPrivilegeOnEntities": true,
+}
+
+// ofOneHost are the kinds of objects whose methods change one host's own settings and nothing else.
+var ofOneHost = map[string]bool{"HostFirewallSystem": true, "HostServiceSystem": true}
+
+// isAdvanced says whether an object is a host's advanced options; vCenter's own settings are of the same type.
+func (r *rules) isAdvanced(ref types.ManagedObjectReference) bool {
+	_, ok := r.registry.Get(ref).(*advanced)
+	return ok
 }
 
 // check says why a real vCenter would refuse a call; nil if it would not.
@@ -85,6 +111,10 @@ func (r *rules) check(on types.ManagedObjectReference, body any) types.BaseMetho
 		return first(r.checkNewName(on, call.Spec.Name), r.checkImages(call.Spec.DeviceChange))
 	case *types.PowerOnVM_Task:
 		return r.checkImagesOf(on)
+	case *types.AddHost_Task:
+		return r.checkJoin(on, call.Spec.HostName)
+	case *types.AddStandaloneHost_Task:
+		return r.checkJoin(on, call.Spec.HostName)
 	case *types.DisconnectHost_Task:
 		return r.checkHostState(on, connected)
 	case *types.ReconnectHost_Task:
@@ -106,7 +136,7 @@ func first(faults ...types.BaseMethodFault) types.BaseMethodFault {
 	return nil
 }
 
-// refusal is a call that a rule refuses.
+// refusal is a call that a rule refuses; without a body it is refused at once, whether it has a task or not.
 type refusal struct {
 	name  string
 	on    types.ManagedObjectReference
@@ -138,6 +168,10 @@ func (r *rules) Refuse(ctx *simulator.Context, refused *refusal) soap.HasFault {
 		return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.PowerOnVM_Task:
 		return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.AddHost_Task:
+		return &methods.AddHost_TaskBody{Res: &types.AddHost_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.AddStandaloneHost_Task:
+		return &methods.AddStandaloneHost_TaskBody{Res: &types.AddStandaloneHost_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.DisconnectHost_Task:
 		return &methods.DisconnectHost_TaskBody{Res: &types.DisconnectHost_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.ReconnectHost_Task:
@@ -153,46 +187,61 @@ func (r *rules) Refuse(ctx *simulator.Context, refused *refusal) soap.HasFault {
 // recast finds what a call names by a type that it derives from, as ComputeResource:domain-c1 for a cluster: a real
 // vCenter knows that a cluster is one. What it is not, as a pool is no VirtualApp, stays unknown: clients ask for that.
 func (r *rules) recast(method *simulator.Method) {
-	r.recastReference(&method.This)
-	r.recastAll(reflect.ValueOf(method.Body))
+	one := &recasting{registry: r.registry}
+	one.reference(&method.This)
+	one.all(reflect.ValueOf(method.Body))
 }
 
-func (r *rules) recastAll(value reflect.Value) {
+// recasting is that of one call. It looks through the whole inventory once, and only if the call names something that
+// isn't there under its type.
+type recasting struct {
+	registry *simulator.Registry
+	byValue  map[string][]mo.Entity
+}
+
+func (c *recasting) all(value reflect.Value) {
 	switch value.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if !value.IsNil() {
-			r.recastAll(value.Elem())
+			c.all(value.Elem())
 		}
 	case reflect.Slice:
 		if value.Type().Elem().Kind() == reflect.Uint8 {
 			return
 		}
 		for i := range value.Len() {
-			r.recastAll(value.Index(i))
+			c.all(value.Index(i))
 		}
 	case reflect.Struct:
 		if value.CanAddr() {
 			if ref, ok := value.Addr().Interface().(*types.ManagedObjectReference); ok {
-				r.recastReference(ref)
+				c.reference(ref)
 				return
 			}
 		}
 		for i := range value.NumField() {
 			if value.Type().Field(i).IsExported() {
-				r.recastAll(value.Field(i))
+				c.all(value.Field(i))
 			}
 		}
 	}
 }
 
-func (r *rules) recastReference(ref *types.ManagedObjectReference) {
+func (c *recasting) reference(ref *types.ManagedObjectReference) {
 	// A session's own objects are kept elsewhere, under values like this.
-	if ref.Value == "" || strings.HasPrefix(ref.Value, "session[") || r.registry.Get(*ref) != nil {
+	if ref.Value == "" || strings.HasPrefix(ref.Value, "session[") || c.registry.Get(*ref) != nil {
 		return
 	}
-	for _, entity := range r.registry.All("") {
-		if found := entity.Reference(); found.Value == ref.Value && derives(reflect.TypeOf(entity), ref.Type) {
-			ref.Type = found.Type
+	if c.byValue == nil {
+		c.byValue = map[string][]mo.Entity{}
+		for _, entity := range c.registry.All("") {
+			value := entity.Reference().Value
+			c.byValue[value] = append(c.byValue[value], entity)
+		}
+	}
+	for _, entity := range c.byValue[ref.Value] {
+		if derives(reflect.TypeOf(entity), ref.Type) {
+			ref.Type = entity.Reference().Type
 			return
 		}
 	}
@@ -251,14 +300,18 @@ func (m *mender) UpdateObject(ctx *simulator.Context, object mo.Reference, _ []t
 	}
 }
 
-// finish gives a VM that a task has made what it gets last: the simulator sets the browser at the very end.
+// finish gives what a task has made what it gets last: the simulator sets a VM's browser at the very end, and a host
+// stands in its cluster then.
 func (m *mender) finish(ctx *simulator.Context, result types.AnyType) {
 	ref, ok := result.(types.ManagedObjectReference)
 	if !ok {
 		return
 	}
-	if vm, ok := m.registry.Get(ref).(*simulator.VirtualMachine); ok {
-		ctx.WithLock(vm, func() { giveBrowser(m.registry, vm) })
+	switch made := m.registry.Get(ref).(type) {
+	case *simulator.VirtualMachine:
+		ctx.WithLock(made, func() { giveBrowser(m.registry, made) })
+	case *simulator.HostSystem:
+		mountAll(ctx, m.registry, made)
 	}
 }
 

@@ -36,12 +36,14 @@ var servicePolicies = []string{
 func addServices(registry *simulator.Registry, host *simulator.HostSystem) {
 	system := &services{host: host}
 	system.Self = types.ManagedObjectReference{Type: "HostServiceSystem", Value: "serviceSystem-" + host.Self.Value}
-	system.ServiceInfo = *copyOf(&types.HostServiceInfo{Service: usualServices})
-	host.Config.Service = copyOf(&system.ServiceInfo)
+	system.ServiceInfo.Service = slices.Clone(usualServices)
+	host.Config.Service = copyOfServices(&system.ServiceInfo)
 	registry.Put(system)
 	host.ConfigManager.ServiceSystem = &system.Self
 }
 
+// StartService answers nothing else for a service that runs: InvalidState is said to come from hosts up to 4.1 alone
+// (vSphere API reference), and so for StopService of one that doesn't.
 func (s *services) StartService(ctx *simulator.Context, req *types.StartService) soap.HasFault {
 	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
 		one.Running = true
@@ -78,8 +80,12 @@ func (s *services) RestartService(ctx *simulator.Context, req *types.RestartServ
 	return &methods.RestartServiceBody{Res: new(types.RestartServiceResponse)}
 }
 
+// UpdateServicePolicy refuses a required service, as the reference says.
 func (s *services) UpdateServicePolicy(ctx *simulator.Context, req *types.UpdateServicePolicy) soap.HasFault {
 	fault := s.change(ctx, req.Id, func(one *types.HostService) types.BaseMethodFault {
+		if one.Required {
+			return &types.InvalidArgument{InvalidProperty: "id"}
+		}
 		if !slices.Contains(servicePolicies, req.Policy) {
 			return &types.InvalidArgument{InvalidProperty: "policy"}
 		}
@@ -105,7 +111,7 @@ func (s *services) change(
 	if !connected(s.host) {
 		return new(types.HostNotConnected)
 	}
-	info := copyOf(&s.ServiceInfo)
+	info := copyOfServices(&s.ServiceInfo)
 	for i := range info.Service {
 		if info.Service[i].Key == id {
 			fault := how(&info.Service[i])
@@ -121,4 +127,33 @@ func (s *services) change(
 func (s *services) put(ctx *simulator.Context, info *types.HostServiceInfo) {
 	ctx.Update(s, []types.PropertyChange{{Name: "serviceInfo", Val: *info}})
 	ctx.Map.AtomicUpdate(ctx, s.host, []types.PropertyChange{{Name: "config.service", Val: *info}})
+}
+
+// copyOfServices is a copy with a list of services of its own; what a service points to is shared and never changed.
+func copyOfServices(from *types.HostServiceInfo) *types.HostServiceInfo {
+	return &types.HostServiceInfo{Service: slices.Clone(from.Service)}
+}
+
+// changes are the services that differ from a new host's.
+func (s *services) changes() []serviceRecord {
+	var changed []serviceRecord
+	for i, now := range s.ServiceInfo.Service {
+		if before := usualServices[i]; now.Running != before.Running || now.Policy != before.Policy {
+			changed = append(changed, serviceRecord{now.Key, now.Running, now.Policy})
+		}
+	}
+	return changed
+}
+
+// restore makes a new host's services what the records say.
+func (s *services) restore(changed []serviceRecord) {
+	info := copyOfServices(&s.ServiceInfo)
+	for _, one := range changed {
+		for i := range info.Service {
+			if info.Service[i].Key == one.Key {
+				info.Service[i].Running, info.Service[i].Policy = one.Running, one.Policy
+			}
+		}
+	}
+	s.ServiceInfo, s.host.Config.Service = *info, copyOfServices(info)
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -23,6 +24,9 @@ type size struct {
 	PortGroups   int  `json:"port_groups"`
 }
 
+// taskLook is how often the end of a task is looked for while the inventory is made.
+const taskLook = 20 * time.Microsecond
+
 var usualSize = size{Datacenters: 1, Clusters: 1, ClusterHosts: 3, Hosts: 1, Datastores: 1, PortGroups: 1}
 
 // newSite makes the inventory: always the same objects in the same order, so that their references stay the same.
@@ -39,10 +43,10 @@ func newSite(size size, state string) (*simulator.Model, error) {
 		vcenter.describe(&model.ServiceContent.About, "VMware vCenter Server")
 	}
 	model.Machine = 0
-	if err := model.Create(); err != nil {
+	if err := create(model); err != nil {
 		return nil, err
 	}
-	for index, entity := range inOrder(model, "HostSystem") {
+	for index, entity := range inOrder(model.Map(), "HostSystem") {
 		host := entity.(*simulator.HostSystem)
 		of := newest
 		if host.Parent.Type == "ClusterComputeResource" {
@@ -57,6 +61,33 @@ func newSite(size size, state string) (*simulator.Model, error) {
 	return model, moveDatastores(model, state)
 }
 
+// create makes the model's objects without its waiting: the simulator's own client looks for a task's end every 20 ms,
+// and each host is two tasks. Here it looks when the task is over.
+func create(model *simulator.Model) error {
+	lighten()
+	wanted := *model
+	model.Datacenter, model.Datastore = 0, 0
+	if err := model.Create(); err != nil {
+		return err
+	}
+	registry := model.Map()
+	model.Datacenter, model.Datastore = wanted.Datacenter, wanted.Datastore
+	tasks := newRunningTasks(func(*mo.Task) {})
+	registry.AddHandler(tasks)
+	registry.Handler = func(_ *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
+		if method.Name == "CreatePropertyCollector" { // the first step of waiting
+			for tasks.any() {
+				time.Sleep(taskLook)
+			}
+		}
+		return nil, nil
+	}
+	err := model.CreateInfrastructure(model.Service.Context)
+	registry.Handler = nil
+	registry.RemoveHandler(tasks)
+	return err
+}
+
 // eachOnce drops repetitions: the simulator lists a datacenter's port groups twice.
 func eachOnce(list []types.ManagedObjectReference) []types.ManagedObjectReference {
 	var once []types.ManagedObjectReference
@@ -69,8 +100,8 @@ func eachOnce(list []types.ManagedObjectReference) []types.ManagedObjectReferenc
 }
 
 // inOrder lists the objects of a kind by name: the registry's own order is that of a Go map.
-func inOrder(model *simulator.Model, kind string) []mo.Entity {
-	all := model.Map().All(kind)
+func inOrder(registry *simulator.Registry, kind string) []mo.Entity {
+	all := registry.All(kind)
 	sort.Slice(all, func(i, j int) bool { return all[i].Entity().Name < all[j].Entity().Name })
 	return all
 }

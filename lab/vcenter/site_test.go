@@ -49,7 +49,13 @@ func start(t *testing.T, state string) *site { return startSized(t, state, usual
 
 func startSized(t *testing.T, state string, size size) *site {
 	t.Helper()
-	server, kept, err := serve(settings(t, state, size))
+	return startAs(t, settings(t, state, size))
+}
+
+// startAs starts what the settings say.
+func startAs(t *testing.T, wanted options) *site {
+	t.Helper()
+	server, kept, err := serve(wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func startSized(t *testing.T, state string, size size) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &site{t: t, ctx: ctx, state: state, size: size, server: server, client: client, finder: find.NewFinder(client.Client)}
+	one := &site{t: t, ctx: ctx, state: wanted.state, size: wanted.size, server: server, client: client, finder: find.NewFinder(client.Client)}
 	center, err := one.finder.DefaultDatacenter(ctx)
 	one.must(err)
 	one.finder.SetDatacenter(center)

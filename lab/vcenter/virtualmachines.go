@@ -15,7 +15,11 @@ func (r *rules) checkName(folder types.ManagedObjectReference, name string) type
 	if !ok || name == "" {
 		return nil
 	}
-	if twin := r.registry.FindByName(name, found.ChildEntity); twin != nil {
+	var twin mo.Entity
+	r.journal.locked(found, func() { // as long as a VM is being made, its folder lists it without a name
+		twin = r.registry.FindByName(name, found.ChildEntity)
+	})
+	if twin != nil {
 		return &types.DuplicateName{Name: name, Object: twin.Reference()}
 	}
 	return nil
