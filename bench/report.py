@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
 
@@ -40,6 +40,10 @@ class Report:
         self.rows.append({"name": name, "median_s": round(median, 3), "runs_s": [round(one, 3) for one in times_s]})
         return median
 
+    def figure(self, name: str, value: float, unit: str) -> None:
+        """Adds a row of something that isn't a time."""
+        self.rows.append({"name": name, "value": value, "unit": unit})
+
     def bar(self, name: str, value: float | None, limit: float) -> None:
         self.bars.append(Bar(name, None if value is None else round(value, 3), limit))
 
@@ -48,12 +52,18 @@ class Report:
         return json.dumps({"bench": self.bench, "rows": self.rows, "bars": bars}, indent=2)
 
     def as_text(self) -> str:
-        rows = [f"  {row['name']!s:44} {row['median_s']!s:>9} s   {row['runs_s']}" for row in self.rows]
+        rows = [_line(row) for row in self.rows]
         bars = [
             f"  {'ok  ' if bar.ok else 'FAIL'} {bar.name:46} {bar.value!s:>9}   at most {bar.limit}"
             for bar in self.bars
         ]
         return "\n".join([self.bench, *rows, "bars", *bars])
+
+
+def _line(row: Mapping[str, object]) -> str:
+    if "unit" in row:
+        return f"  {row['name']!s:44} {row['value']!s:>9} {row['unit']}"
+    return f"  {row['name']!s:44} {row['median_s']!s:>9} s   {row['runs_s']}"
 
 
 def timed(work: Callable[[], object], runs: int = 1) -> list[float]:
