@@ -53,5 +53,9 @@ def _by_path(hosts: Any) -> dict[str, Any]:
     """In a preview of a creation Pulumi shows the argument of the output's name: a list of hosts, or nothing."""
     if not isinstance(hosts, Mapping):
         return {}
-    shown = ("ruleset", "enabled", "reason", "error")
-    return {part.get("path") or name: {key: part.get(key) for key in shown} for name, part in hosts.items()}
+    return {part.get("path") or name: _shown(part) for name, part in hosts.items()}
+
+
+def _shown(part: Mapping[str, Any]) -> dict[str, Any]:
+    state = {key: part.get(key) for key in ("ruleset", "enabled")}
+    return {**state, "reason": part.get("reason") or "", "error": part.get("error") or ""}

@@ -76,8 +76,9 @@ def _vm(vm: Any) -> list[str]:
 
 def _firewall(hosts: Any) -> list[str]:
     by_rule: dict[tuple[str, str], list[str]] = {}
-    for host, rule in sorted((hosts or {}).items()):
-        by_rule.setdefault((str(rule.get("ruleset")), _OPEN.get(rule.get("enabled"), "unknown")), []).append(host)
+    for path, rule in sorted((hosts or {}).items()):
+        state = str(rule.get("ruleset")), _OPEN.get(rule.get("enabled"), "unknown")
+        by_rule.setdefault(state, []).append(path.rpartition("/")[2])
     return [f"{ruleset} {state} on {_few(names)}" for (ruleset, state), names in by_rule.items()]
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from typing import Any
 
 from pyVmomi import SoapStubAdapter, vim, vmodl
 
+from providers.esxi import farewell
 from providers.esxi.faults import refused, translate, unanswered_login
 from providers.kit.errors import Permanent
 from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
@@ -100,21 +104,24 @@ class VSphere:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._takes_keys = True
+        self._handshake = _Handshake.of(endpoint)
         # pyVim's SmartConnect first asks for the server's versions, without any timeout.
         self._stub = SoapStubAdapter(
             host=endpoint.host,
             port=endpoint.port,
             version=_API_VERSION,
             poolSize=MOST_CONNECTIONS,
-            sslContext=_Handshake.of(endpoint),
+            sslContext=self._handshake,
             httpConnectionTimeout=CONNECT_TIMEOUT_S,
             customHeaders={"User-Agent": USER_AGENT},
         )
+        self._watchman: subprocess.Popen[bytes] | None = None
         try:
             self._log_in()
         except BaseException:
             self._stub.DropConnections()
             raise
+        self._post_watchman()
 
     @cached_property
     def own_address(self) -> str:
@@ -128,6 +135,7 @@ class VSphere:
         with suppress(Exception):  # the server may be gone; its own time limit ends the session then
             self.content.sessionManager.Logout()
         self._stub.DropConnections()
+        self._dismiss_watchman()
 
     @contextmanager
     def speaking(self, on: str | None = None) -> Iterator[None]:
@@ -198,6 +206,34 @@ class VSphere:
         except Exception as error:
             raise translate(error, self.endpoint.label) from error
 
+    def _post_watchman(self) -> None:
+        """Somebody logs out also when this process is killed; without the program a session ends by its idle time."""
+        told = {
+            "host": self.endpoint.host,
+            "port": self.endpoint.port,
+            "cookie": self._stub.cookie,
+            "certificate": self._handshake.shown,
+            "manager": self.content.sessionManager._moId,
+            "agent": USER_AGENT,
+        }
+        command = [sys.executable, "-I", "-S", farewell.__file__]
+        with suppress(OSError):
+            self._watchman = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # what is sent to our group is not for it
+            )
+            assert self._watchman.stdin is not None
+            self._watchman.stdin.write(json.dumps(told).encode() + b"\n")
+            self._watchman.stdin.flush()
+
+    def _dismiss_watchman(self) -> None:
+        if self._watchman is not None:
+            with suppress(OSError, subprocess.TimeoutExpired):
+                self._watchman.communicate(b"logged out\n", timeout=CALL_TIMEOUT_S)
+
     def _retrieve(self, kinds: Mapping[Any, Sequence[str]], objects: list[Any]) -> list[tuple[Any, dict[str, Any]]]:
         if not objects:
             return []
@@ -208,6 +244,7 @@ class VSphere:
         page = self.content.propertyCollector.RetrievePropertiesEx([asked], options)
         found = []
         while page is not None:
+            _refuse_lost_session(page.objects)
             found += [(one.obj, {item.name: item.val for item in one.propSet}) for one in page.objects]
             if not page.token:
                 break
@@ -236,6 +273,7 @@ class _Handshake(ssl.SSLContext):
     one (facts/lab.md); then the timeout of a connection attempt becomes that of a call."""
 
     endpoint: Endpoint
+    shown: str = ""
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> _Handshake:
@@ -250,12 +288,14 @@ class _Handshake(ssl.SSLContext):
 
     def wrap_socket(self, *arguments: Any, **named: Any) -> ssl.SSLSocket:
         secured = super().wrap_socket(*arguments, **named)
+        certificate = secured.getpeercert(binary_form=True) or b""
         try:
             if self.endpoint.thumbprint:
-                _compare(self.endpoint, secured.getpeercert(binary_form=True) or b"")
+                _compare(self.endpoint, certificate)
         except Permanent:
             secured.close()
             raise
+        self.shown = hashlib.sha256(certificate).hexdigest()
         secured.settimeout(CALL_TIMEOUT_S)
         return secured
 
@@ -284,6 +324,14 @@ def _colons(digest: Any) -> str:
     return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
 
 
+def _refuse_lost_session(objects: Iterable[Any]) -> None:
+    """A session that has ended is told property by property, not as a fault of the call."""
+    for one in objects:
+        for missing in one.missingSet:
+            if isinstance(missing.fault, vim.fault.NotAuthenticated):
+                raise missing.fault
+
+
 def _object_spec(one: Any) -> Any:
     return vmodl.query.PropertyCollector.ObjectSpec(obj=one, skip=False)
 
@@ -302,4 +350,4 @@ def _tree_spec(root: Any) -> Any:
         collector.TraversalSpec(name="datacenter", type=vim.Datacenter, path="hostFolder", skip=False, selectSet=again),
         collector.TraversalSpec(name="compute", type=vim.ComputeResource, path="host", skip=False),
     ]
-    return collector.ObjectSpec(obj=root, skip=False, selectSet=steps)
+    return collector.ObjectSpec(obj=root, skip=True, selectSet=steps)  # inventory paths leave the root folder out

@@ -6,7 +6,8 @@ looks strange answers one of its traps, so that no provider has to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
@@ -27,6 +28,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from providers.kit.claims import CLAIMS
 from providers.kit.difference import Change, compare, plain, summary
+from providers.kit.engine_watch import watch
 from providers.kit.errors import DrydockError, Permanent, SessionLost, Temporary
 from providers.kit.journal import Journal
 from providers.kit.model import BadInputs, Inputs, Memory, State, holds, parse
@@ -37,6 +39,7 @@ from providers.kit.sessions import SESSIONS, Closable
 PROVIDER_KEY = "__provider"
 # Pulumi tells a dynamic provider no name of the resource; it comes with its inputs. Two underscores: never displayed.
 NAME_KEY = "__name"
+_SPEAKING = threading.Lock()
 _NO_ARGUMENTS = frozenset({PROVIDER_KEY, NAME_KEY})
 MEMORY = "memory"
 SECRETS = "secrets"
@@ -76,8 +79,9 @@ class Call(Generic[C, S]):
         return fingerprint(self.key, value)
 
     def say(self, text: str) -> None:
-        """Shows at the terminal, while it happens, what is being done."""
-        pulumi.log.info(redact(text), ephemeral=True)
+        """Shows at the terminal, while it happens, what is being done; one line at a time, also from many threads."""
+        with _SPEAKING:
+            pulumi.log.info(redact(text), ephemeral=True)
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """What no other resource of the program may manage: its name with the system → in the user's words."""
         return {}
 
+    def claimed(self, desired: I, owner: str, things: Sequence[str]) -> str:
+        """The reason why a resource is refused that manages what another one does already."""
+        return f"'{owner}' manages {', '.join(things)} as well: leave one of the two out"
+
     def complete(self, kept: S | None, noted: S) -> S:
         """What was there before us, with what an interrupted run had noted and the state doesn't know."""
         return kept if kept is not None else noted
@@ -216,6 +224,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     # Pulumi's contract
 
     def configure(self, req: ConfigureRequest) -> None:
+        watch()
         self._settings = Settings(config=req.config.get)
 
     @property
@@ -397,7 +406,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _claimed(self, desired: I, there: S, name: str) -> list[tuple[str, str]]:
         things = self.claims(desired, there) if name else {}
         taken = CLAIMS.take(name, things) if things else {}
-        return [("", f"{things[one]} is managed by '{taken[one]}' as well: leave one out") for one in sorted(taken)]
+        by_owner = {owner: sorted(things[one] for one in taken if taken[one] == owner) for owner in taken.values()}
+        return [("", self.claimed(desired, owner, by_owner[owner])) for owner in sorted(by_owner)]
 
     def _refuse_claimed(self, desired: I, there: S, name: str) -> None:
         for _, reason in self._claimed(desired, there, name):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
-from providers.esxi.firewall import Firewalls
-from providers.esxi.inventory import Inventory
-from providers.esxi.resources import RulesetProvider
-from providers.esxi.vsphere import Endpoint, VSphere
-from providers.kit.provider import Failed
-from providers.kit.secrets import Settings
+from providers.esxi import vsphere
+from providers.esxi.resources import DefaultsProvider, RulesetProvider, ServiceProvider, SettingProvider
+from providers.kit.provider import Failed, Provider
+from providers.kit.retry import RetryPolicy
 from providers.kit.sessions import SESSIONS
-from tests.esxi.simulator import Simulator
+from tests.esxi.simulator import PASSWORD, READER, USER, Simulator
 
 pytestmark = pytest.mark.lab
 
@@ -30,25 +27,35 @@ OPEN: tuple[bool, list[str]] = (True, [])
 class Stack:
     """What Pulumi asks of the provider for one resource, from a fresh provider each time as in a run of its own."""
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, provider: type[Provider[Any, Any, Any]] = RulesetProvider, **arguments: Any) -> None:
+        self.provider = provider
         self.arguments = arguments
         self.outputs: dict[str, Any] = {}
 
     def up(self, **changed: Any) -> dict[str, Any]:
         self.arguments.update(changed)
         if not self.outputs:
-            self.outputs = RulesetProvider().create(self.arguments).outs or {}
-        elif RulesetProvider().diff("id", self.outputs, self.arguments).changes:
-            self.outputs = RulesetProvider().update("id", self.outputs, self.arguments).outs or {}
+            self.outputs = self.provider().create(self.arguments).outs or {}
+        elif self.provider().diff("id", self.outputs, self.arguments).changes:
+            self.outputs = self.provider().update("id", self.outputs, self.arguments).outs or {}
         return self.outputs
+
+    def preview(self) -> list[str]:
+        """What a first preview refuses."""
+        return [one.reason for one in self.provider().check({}, self.arguments).failures]
 
     def refresh(self) -> list[str]:
         """Reads, and says which fields drifted."""
-        self.outputs = RulesetProvider().read("id", self.outputs).outs or {}
-        return [change.path for change in RulesetProvider().changes(self.outputs, self.arguments)]
+        self.outputs = self.provider().read("id", self.outputs).outs or {}
+        return [change.path for change in self.provider().changes(self.outputs, self.arguments)]
 
     def destroy(self) -> None:
-        RulesetProvider().delete("id", self.outputs)
+        self.provider().delete("id", self.outputs)
+
+    @property
+    def failed(self) -> str:
+        """The line with which the last run ended."""
+        return str(self.outputs["memory"]["failed"].get("message", ""))
 
 
 @pytest.fixture
@@ -56,8 +63,15 @@ def as_user(vcenter: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[pyt
     """The environment of somebody who works with the vCenter."""
     for name, value in vcenter.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda policy, failures, error: 0.0)
+    vcenter.reset()
     yield monkeypatch
     SESSIONS.close_all()
+    SESSIONS._refused.clear()
+    left = vcenter.counts().open_sessions
+    vcenter.reset()
+    vcenter.close_everywhere("vSPC")
+    assert left == 0
 
 
 @pytest.mark.usefixtures("as_user")
@@ -146,7 +160,7 @@ def test_a_session_that_was_ended_on_the_server_is_renewed(vcenter: Simulator) -
     [
         ({"cluster": "DC0_CO", "ruleset": "vic"}, "there is no cluster 'DC0_CO'. Near names: DC0_C0."),
         ({"host": "DC0_H9", "ruleset": "vic"}, "there is no host 'DC0_H9'. Near names: DC0_H0"),
-        ({"cluster": "DC0_C0", "ruleset": "vspc"}, "there is no ruleset 'vspc'. Near names: vSPC"),
+        ({"cluster": "DC0_C0", "ruleset": "vspc"}, "there is no ruleset 'vspc'; near names: vSPC"),
     ],
 )
 def test_an_error_is_one_line_and_leaves_no_session(
@@ -154,39 +168,27 @@ def test_an_error_is_one_line_and_leaves_no_session(
 ) -> None:
     with pytest.raises(Failed):
         Stack(**arguments).up()
-    open_now = len(vcenter.sessions())
-    SESSIONS.close_all()
+    open_now = vcenter.counts().open_sessions
 
     assert words in capsys.readouterr().err
     assert open_now == 1
-    assert vcenter.sessions() == []
 
 
-@pytest.mark.usefixtures("as_user")
-def test_success_leaves_no_session(vcenter: Simulator) -> None:
-    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
-    stack.up()
-    stack.destroy()
-    open_now = len(vcenter.sessions())
-    SESSIONS.close_all()
-
-    assert open_now == 1
-    assert vcenter.sessions() == []
-
-
-def test_a_wrong_password_is_one_line_and_no_session(
+def test_a_wrong_password_is_one_line_one_failed_login_and_no_session(
     vcenter: Simulator, as_user: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    as_user.setenv("VSPHERE_USER", "bob@vsphere.local")
     as_user.setenv("VSPHERE_PASSWORD", "wrong-one-7")
+    stacks = [Stack(cluster="DC0_C0", ruleset=key) for key in ("vSPC", "sshClient", "ntpClient")]
 
-    with pytest.raises(Failed):
-        Stack(cluster="DC0_C0", ruleset="vSPC").up()
+    for stack in stacks:
+        with pytest.raises(Failed):
+            stack.up()
 
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "the login of 'bob@vsphere.local' was refused" in said
+    assert said.count("\n") == 3 and said.count(f"the login of '{USER}' was refused") == 3
     assert "wrong-one-7" not in said
-    assert vcenter.sessions() == []
+    assert vcenter.counts().failed_logins == 1
+    assert vcenter.counts().open_sessions == 0
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -209,20 +211,266 @@ def test_the_pin_is_compared_and_nobody_else_s_opinion_counts(
 
 
 @pytest.mark.usefixtures("as_user")
-def test_all_hosts_are_read_in_a_constant_number_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(VSphere(Endpoint.of(Settings()))) as session:
-        calls: list[str] = []
-        invoke = session._stub.InvokeMethod
+@pytest.mark.parametrize(
+    ("provider", "arguments", "reading"),
+    [
+        (RulesetProvider, {"ruleset": "vic"}, 2),
+        (DefaultsProvider, {"outgoing_blocked": False}, 3),
+        (ServiceProvider, {"service": "ntpd", "running": True}, 2),
+        (SettingProvider, {"key": "NFS.MaxVolumes", "value": 64}, 3),
+    ],
+)
+def test_a_refresh_reads_all_hosts_in_a_constant_number_of_calls(
+    vcenter: Simulator, provider: type[Provider[Any, Any, Any]], arguments: dict[str, Any], reading: int
+) -> None:
+    stack = Stack(provider, cluster="DC0_C0", **arguments)
+    stack.up()
+    SESSIONS.close_all()
+    vcenter.reset()
 
-        def counted(mo: Any, info: Any, *rest: Any) -> Any:
-            calls.append(info.name)
-            return invoke(mo, info, *rest)
+    drift = stack.refresh()
+    SESSIONS.close_all()
+    counted = vcenter.counts().ours()
+    stack.destroy()
 
-        monkeypatch.setattr(session._stub, "InvokeMethod", counted)
-        read = Firewalls(session).read(Inventory(session).hosts_of_cluster("DC0_C0"), ["vSPC"])
+    assert drift == []
+    assert counted == {"RetrieveServiceContent": 1, "Login": 1, "RetrievePropertiesEx": reading, "Logout": 1}
 
-    assert len(read) == 3
-    assert calls == ["RetrievePropertiesEx", "RetrievePropertiesEx", "Logout"]
+
+@pytest.mark.usefixtures("as_user")
+def test_a_host_that_joins_is_drift_is_opened_and_put_back_as_it_came(vcenter: Simulator) -> None:
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
+    stack.up()
+    vcenter.add_host("DC0_C0", "esx-new")
+    vcenter.reset()
+
+    drift = stack.refresh()
+    stack.up()
+    changed, opened = vcenter.counts().changes, vcenter.rulesets("vSPC")["esx-new"]
+    stack.destroy()
+
+    put_back = vcenter.rulesets("vSPC")["esx-new"]
+    vcenter.remove_host("esx-new")
+    assert drift == ["hosts.esx-new.enabled"]
+    assert changed == {"EnableRuleset": 1}
+    assert (opened, put_back) == (OPEN, CLOSED)
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_host_that_leaves_is_forgotten(vcenter: Simulator) -> None:
+    vcenter.add_host("DC0_C0", "esx-new")
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
+    stack.up()
+    vcenter.remove_host("esx-new")
+
+    drift = stack.refresh()
+    stack.up()
+    stack.destroy()
+
+    assert drift == []
+    assert "esx-new" not in stack.outputs["hosts"]
+    assert vcenter.rulesets("vSPC") == dict.fromkeys(vcenter.rulesets("vSPC"), CLOSED)
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_host_in_maintenance_mode_is_changed(vcenter: Simulator) -> None:
+    vcenter.maintain(NEW)
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
+    try:
+        stack.up()
+        opened = vcenter.rulesets("vSPC")[NEW]
+        stack.destroy()
+    finally:
+        vcenter.maintain(NEW, on=False)
+
+    assert stack.failed == ""
+    assert opened == OPEN
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_mixed_beginning_is_put_back_exactly(vcenter: Simulator) -> None:
+    vcenter.set_ruleset(NEW, "vSPC", enabled=True)
+    vcenter.set_allowed(NEWEST, "vSPC", ["10.9.9.9"])
+    before = vcenter.rulesets("vSPC")
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC", allowed_hosts=["10.0.0.0/8"])
+
+    stack.up()
+    between = vcenter.rulesets("vSPC")
+    stack.destroy()
+    after = vcenter.rulesets("vSPC")
+    vcenter.set_ruleset(NEW, "vSPC", enabled=False)
+    vcenter.set_allowed(NEWEST, "vSPC", [])
+
+    assert [between[name] for name in (OLD, NEW, NEWEST)] == [(True, ["10.0.0.0/8"])] * 3
+    assert [before[name] for name in (OLD, NEW, NEWEST)] == [CLOSED, OPEN, (False, ["10.9.9.9"])]
+    assert after == before
+
+
+@pytest.mark.usefixtures("as_user")
+def test_hosts_that_fail_are_named_with_the_reason_and_the_next_up_changes_only_them(vcenter: Simulator) -> None:
+    vcenter.switch(
+        failures=[
+            {"method": "EnableRuleset", "host": NEW, "nth": 1, "times": -1, "fault": "TaskInProgress"},
+            {
+                "method": "EnableRuleset",
+                "host": NEWEST,
+                "nth": 1,
+                "times": -1,
+                "fault": "NoPermission",
+                "privilege": "Host.Config.NetService",
+            },
+        ]
+    )
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
+
+    stack.up()
+    told, half = stack.failed, vcenter.rulesets("vSPC")
+    vcenter.reset()
+    stack.up()
+
+    assert told.startswith("esxi.FirewallRuleset 'vSPC' on DC0_C0: 2 of 3 hosts were not changed\n")
+    assert f"\n  {NEW}: TaskInProgress" in told
+    assert f"\n  {NEWEST}: NoPermission, the user lacks Host.Config.NetService" in told
+    assert [half[name] for name in (OLD, NEW, NEWEST)] == [OPEN, CLOSED, CLOSED]
+    assert vcenter.counts().changes == {"EnableRuleset": 2}
+    assert stack.failed == ""
+    stack.destroy()
+
+
+def test_a_user_who_may_only_look_is_told_the_privilege(
+    vcenter: Simulator, as_user: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in vcenter.environment_of(READER, PASSWORD).items():
+        as_user.setenv(name, value)
+    stack = Stack(host="DC0_H0", ruleset="vSPC")
+
+    refused_in_preview = stack.preview()
+    with pytest.raises(Failed):
+        stack.up()
+
+    assert refused_in_preview == []
+    assert "the user lacks Host.Config.NetService" in capsys.readouterr().err
+    assert vcenter.rulesets("vSPC")["DC0_H0"] == CLOSED
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_connection_that_breaks_at_a_change_loses_nothing(vcenter: Simulator, nth: int, after: bool) -> None:
+    vcenter.switch(failures=[{"method": "EnableRuleset", "nth": nth, "times": 1, "fault": "drop", "after": after}])
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC", at_once=1)
+
+    stack.up()
+    opened = vcenter.rulesets("vSPC")
+    stack.destroy()
+
+    assert stack.failed == ""
+    assert [opened[name] for name in (OLD, NEW, NEWEST)] == [OPEN] * 3
+    assert vcenter.rulesets("vSPC") == dict.fromkeys(opened, CLOSED)
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_session_that_expires_in_the_middle_is_renewed(vcenter: Simulator, nth: int) -> None:
+    vcenter.switch(failures=[{"method": "EnableRuleset", "nth": nth, "times": 1, "fault": "NotAuthenticated"}])
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC", at_once=1)
+
+    stack.up()
+    logins = vcenter.counts().ours()["Login"]
+    stack.destroy()
+
+    assert stack.failed == ""
+    assert logins == 2
+    assert {rule["enabled"] for rule in stack.outputs["memory"]["before"]["hosts"].values()} == {False}
+    assert vcenter.rulesets("vSPC")[OLD] == CLOSED
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_host_that_never_answers_is_named_and_doesnt_stop_the_others(
+    vcenter: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vsphere, "CALL_TIMEOUT_S", 1.0)
+    stack = Stack(cluster="DC0_C0", ruleset="vSPC")
+    vcenter.switch(silent=[NEW])
+
+    stack.up()
+    told, half = stack.failed, vcenter.rulesets_of("vSPC", OLD, NEWEST)
+    vcenter.reset()
+    stack.up()
+
+    assert f"\n  {NEW}: no answer in time" in told and "1 of 3 hosts was not changed" in told
+    assert half == {OLD: OPEN, NEWEST: OPEN}
+    assert stack.failed == ""
+    stack.destroy()
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_required_ruleset_is_refused_in_the_preview_and_left(vcenter: Simulator) -> None:
+    stack = Stack(cluster="DC0_C0", ruleset="vSphereClient", enabled=False)
+
+    [refused] = stack.preview()
+
+    assert "enabled: " in refused and "is required and can't be disabled" in refused
+    assert vcenter.rulesets("vSphereClient")[OLD][0] is True
+
+
+@pytest.mark.usefixtures("as_user")
+def test_default_policies_are_set_read_back_and_put_back(vcenter: Simulator) -> None:
+    before = vcenter.policies()
+    stack = Stack(DefaultsProvider, cluster="DC0_C0", outgoing_blocked=False)
+
+    stack.up()
+    between, drift = vcenter.policies(), stack.refresh()
+    stack.destroy()
+
+    assert {between[name] for name in (OLD, NEW, NEWEST)} == {(before[OLD][0], False)}
+    assert between["DC0_H0"] == before["DC0_H0"]
+    assert drift == []
+    assert vcenter.policies() == before
+
+
+@pytest.mark.usefixtures("as_user")
+def test_services_are_started_read_back_and_put_back(vcenter: Simulator) -> None:
+    before = vcenter.services("TSM-SSH")
+    stack = Stack(ServiceProvider, cluster="DC0_C0", service="TSM-SSH", running=True, policy="on")
+
+    stack.up()
+    between, drift = vcenter.services("TSM-SSH"), stack.refresh()
+    stack.destroy()
+
+    assert {between[name] for name in (OLD, NEW, NEWEST)} == {(True, "on")}
+    assert between["DC0_H0"] == before["DC0_H0"] == (False, "off")
+    assert drift == []
+    assert vcenter.services("TSM-SSH") == before
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize(
+    ("key", "value", "really"),
+    [
+        ("UserVars.SuppressShellWarning", 1, 1),
+        ("UserVars.SuppressShellWarning", "1", 1),
+        ("Security.AccountLockFailures", 7, 7),
+        ("Syslog.global.logHost", "udp://192.0.2.9:514", "udp://192.0.2.9:514"),
+        ("Config.HostAgent.log.level", "verbose", "verbose"),
+        ("Config.HostAgent.plugins.solo.enableMob", "true", True),
+    ],
+)
+def test_advanced_settings_are_written_in_the_hosts_type_read_back_and_put_back(
+    vcenter: Simulator, key: str, value: Any, really: Any
+) -> None:
+    before = vcenter.options(key)
+    stack = Stack(SettingProvider, cluster="DC0_C0", key=key, value=value)
+
+    refused = stack.preview()
+    stack.up()
+    between, drift = vcenter.options(key), stack.refresh()
+    stack.destroy()
+
+    assert refused == [] and drift == []
+    assert [between[name] for name in (OLD, NEW, NEWEST)] == [really] * 3
+    assert between["DC0_H0"] == before["DC0_H0"] != really
+    assert vcenter.options(key) == before
 
 
 def test_a_standalone_esxi_host_is_opened_and_put_back(esxi_host: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

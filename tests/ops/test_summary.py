@@ -9,9 +9,9 @@ from ops import summary
 OUTPUTS: dict[str, Any] = {
     "vm": {"name": "photon", "id": "4213", "address": ""},
     "firewall": {
-        "esx1": {"ruleset": "vic-engine", "enabled": True},
-        "esx2": {"ruleset": "vSPC", "enabled": True},
-        "esx3": {"ruleset": "vic-engine", "enabled": True},
+        "/DC/host/C/esx1": {"ruleset": "vic-engine", "enabled": True},
+        "/DC/host/C/esx2": {"ruleset": "vSPC", "enabled": True},
+        "/DC/host/C/esx3": {"ruleset": "vic-engine", "enabled": True},
     },
     "vch": {},
     "app_url": "http://127.64.3.3:10080/",
@@ -79,7 +79,7 @@ def test_data_that_stay_are_named_with_where_and_how_to_delete_them() -> None:
 
 
 def test_a_cluster_of_many_hosts_stays_one_line() -> None:
-    hosts = {f"esx{number}": {"ruleset": "vSPC", "enabled": True} for number in range(1, 8)}
+    hosts = {f"/DC/host/C/esx{number}": {"ruleset": "vSPC", "enabled": True} for number in range(1, 8)}
 
     text = summary.after_up({"firewall": hosts}, stack="lab", look_hint=None)
 

@@ -19,6 +19,11 @@ ADMIN = "captain"
 CLUSTER = "DC0_C0"
 
 
+def name_of(path: str) -> str:
+    """A host's name, in its inventory path."""
+    return path.rpartition("/")[2]
+
+
 @pytest.fixture(scope="module")
 def running(site: Site) -> Site:
     site.up()
@@ -43,10 +48,10 @@ def test_the_firewall_is_open_on_every_host_of_the_cluster(running: Site) -> Non
     really = eyes.rulesets(running.environment, CLUSTER)
 
     told = running.outputs()["firewall"]
-    assert told.keys() == really.keys() and len(told) == 3
-    for host, rule in told.items():
-        assert rule["enabled"] is True
-        assert really[host][rule["ruleset"]] is True
+    assert told.keys() == {f"/DC0/host/{CLUSTER}/{host}" for host in really} and len(told) == 3
+    for path, rule in told.items():
+        assert rule["enabled"] is True and rule["error"] == ""
+        assert really[name_of(path)][rule["ruleset"]] is True
 
 
 def test_an_older_host_gets_the_older_ruleset(running: Site) -> None:
@@ -54,8 +59,9 @@ def test_an_older_host_gets_the_older_ruleset(running: Site) -> None:
 
     told = running.outputs()["firewall"]
     assert {rule["ruleset"] for rule in told.values()} == {"vic-engine", "vSPC"}
-    for host, rule in told.items():
-        assert (rule["ruleset"] == "vic-engine") == ("vic-engine" in really[host])
+    for path, rule in told.items():
+        assert (rule["ruleset"] == "vic-engine") == ("vic-engine" in really[name_of(path)])
+        assert (rule["ruleset"] == "vSPC") == ("all outgoing tcp" in rule["reason"])
 
 
 def test_the_images_run_by_the_digest_that_the_registry_names(running: Site) -> None:
@@ -118,7 +124,8 @@ def test_a_refresh_right_after_up_finds_nothing(running: Site) -> None:
 
 
 def test_a_ruleset_that_someone_disables_is_drift_and_is_healed(running: Site) -> None:
-    host, rule = next(iter(running.outputs()["firewall"].items()))
+    path, rule = next(iter(running.outputs()["firewall"].items()))
+    host = name_of(path)
     with eyes.vcenter(running.environment) as content:
         found = eyes.every(content, vim.HostSystem)[host]
         found.configManager.firewallSystem.DisableRuleset(rule["ruleset"])

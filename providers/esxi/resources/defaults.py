@@ -33,12 +33,12 @@ class DefaultsInputs(HostsInputs):
 
 
 class HostPolicy(HostPart):
-    """One host's default policy, and why a stricter one would lock us out; empty where it would not."""
+    """One host's default policy, and why a stricter one would lock us out; absent where it would not."""
 
     incoming_blocked: bool | None = None
     outgoing_blocked: bool | None = None
-    incoming_lockout: str = ""
-    outgoing_lockout: str = ""
+    incoming_lockout: str | None = None
+    outgoing_lockout: str | None = None
 
     @property
     def which(self) -> str:
@@ -75,7 +75,7 @@ class DefaultsProvider(HostsProvider[DefaultsInputs, DefaultsState, HostPolicy, 
 
     def show(self, desired: DefaultsInputs, there: Policy) -> Mapping[str, Any]:
         names = ("incoming_blocked", "outgoing_blocked", "incoming_lockout", "outgoing_lockout")
-        return {name: getattr(there, name) for name in names}
+        return {name: None if value == "" else value for name in names for value in [getattr(there, name)]}
 
     def hide(self, key: str) -> Mapping[str, Any]:
         return {}

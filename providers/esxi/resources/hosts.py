@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # pyVmomi is slow to import, and the program that only declar
 
 DEFAULT_AT_ONCE = 16
 
+NOT_SHOWN = "the host doesn't show it"
+
 _FLEET = "fleet"
+_NAMED = 3
 
 
 class HostsInputs(Inputs):
@@ -47,13 +50,13 @@ class HostPart(State):
     Args:
         path: its inventory path.
         reason: why the setting is what it is there, or why the host doesn't show it.
-        error: why the last run could not change it; empty where it could.
+        error: why the last run could not change it; absent where it could.
         also: in memory only: other settings that were changed there before (a host's upgrade changes what vic means).
     """
 
     path: str = ""
-    reason: str = ""
-    error: str = ""
+    reason: str | None = None
+    error: str | None = None
     also: list[dict[str, Any]] | None = None
 
     @property
@@ -202,7 +205,7 @@ class HostsProvider(Provider[HI, HS, "VSphere"], Generic[HI, HS, P, V]):
                     *(self.restored(one, known[one.which]) for one in former),
                 ]
             else:
-                failed[host.name] = parts[host.name].reason
+                failed[host.name] = parts[host.name].reason or NOT_SHOWN
         return self._settle_on(call, desired, fleet, wanted, failed)
 
     def remove(self, call: Call[VSphere, HS], desired: HI, there: HS) -> Mapping[str, str]:
@@ -236,7 +239,7 @@ class HostsProvider(Provider[HI, HS, "VSphere"], Generic[HI, HS, P, V]):
         return noted.model_copy(update={"hosts": {**kept.hosts, **noted.hosts, **known}})
 
     def marked(self, state: HS, failed: Mapping[str, str]) -> HS:
-        hosts = {name: part.model_copy(update={"error": failed.get(name, "")}) for name, part in state.hosts.items()}
+        hosts = {name: part.model_copy(update={"error": failed.get(name)}) for name, part in state.hosts.items()}
         return state.model_copy(update={"hosts": hosts})
 
     def same(self, name: str, then: Any, now: Any, there: HS) -> bool:
@@ -263,10 +266,12 @@ class HostsProvider(Provider[HI, HS, "VSphere"], Generic[HI, HS, P, V]):
 
     def claims(self, desired: HI, there: HS) -> Mapping[str, str]:
         server = self.endpoint(self.settings, desired)
-        return {
-            f"{server} {name} {self.setting} {part.which}": f"{self.setting} '{part.which}' on host {name}"
-            for name, part in there.hosts.items()
-        }
+        return {f"{server} {self.setting} {part.which} {name}": name for name, part in there.hosts.items()}
+
+    def claimed(self, desired: HI, owner: str, things: Sequence[str]) -> str:
+        more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+        named = f"the {self.setting} of {', '.join(things[:_NAMED])}{more}"
+        return f"'{owner}' manages {named} as well: leave one of the two out"
 
     def incomplete(self, desired: HI, failed: Mapping[str, str], state: HS) -> DrydockError:
         count, all_hosts = len(failed), len(state.hosts)
