@@ -56,8 +56,8 @@ else
 	echo "There is no lab here: nothing to take down."
 endif
 
-test: style types imports go
-	$(python) -m pytest
+test: style types imports go fast
+	$(python) -m pytest -m lab
 
 check: style types imports fast
 

@@ -9,9 +9,9 @@ import pytest
 
 from providers.kit import journal, secrets
 from providers.kit.retry import RetryPolicy
-from tests.conformance import docker_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
+from tests.conformance import docker_worlds, esxi_lab_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
 from tests.conformance.engine import end_process
-from tests.conformance.world import WORLDS, World
+from tests.conformance.world import WORLDS, World, names
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     end_process()
 
 
-@pytest.fixture(params=sorted(WORLDS))
+@pytest.fixture(params=names())
 def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     one = WORLDS[request.param](monkeypatch)
     yield one

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -46,6 +47,12 @@ class HostsWorld(World):
         """What the resource is about, on one host."""
         raise NotImplementedError
 
+    @contextmanager
+    def by_hand(self) -> Iterator[FakeHost]:
+        """One of the hosts, for an administrator's change."""
+        hosts = self.site.hosts
+        yield hosts[len(hosts) // 2]
+
 
 @register
 class RulesetWorld(HostsWorld):
@@ -60,7 +67,7 @@ class RulesetWorld(HostsWorld):
         "allowed_hosts": ["10.0.0.1", "10.1.0.0/16"],
     }
     changed: ClassVar = {"enabled": False, "allowed_hosts": "all"}
-    replacing: ClassVar = {"ruleset": "other"}
+    replacing: ClassVar = {"ruleset": "sshClient"}
     optional = "enabled"
     wrong: ClassVar = {
         "enabled": "perhaps",
@@ -72,7 +79,7 @@ class RulesetWorld(HostsWorld):
     }
 
     def host(self, name: str) -> FakeHost:
-        return FakeHost(name, {"vSPC": (True, []) if name == "c" else CLOSED, "other": CLOSED})
+        return FakeHost(name, {"vSPC": (True, []) if name == "c" else CLOSED, "sshClient": CLOSED})
 
     def has(self, host: FakeHost) -> Any:
         return host.rules
@@ -89,9 +96,9 @@ class RulesetWorld(HostsWorld):
         self._set(True)
 
     def _set(self, enabled: bool) -> str:
-        _, allowed = self.site.hosts[1].rules["vSPC"]
-        self.site.hosts[1].rules["vSPC"] = (enabled, allowed)
-        return "hosts.b.enabled"
+        with self.by_hand() as host:
+            host.rules["vSPC"] = (enabled, host.rules["vSPC"][1])
+        return f"hosts.{host.name}.enabled"
 
 
 @register
@@ -112,14 +119,20 @@ class DefaultsWorld(HostsWorld):
         return host.policy
 
     def wanted(self, arguments: Mapping[str, Any]) -> Any:
-        return dict.fromkeys("abc", (arguments["incoming_blocked"], arguments["outgoing_blocked"]))
+        return dict.fromkeys(
+            (host.name for host in self.site.hosts), (arguments["incoming_blocked"], arguments["outgoing_blocked"])
+        )
 
     def disturb(self) -> str:
-        self.site.hosts[1].policy = (False, False)
-        return "hosts.b.outgoing_blocked"
+        return self._set(False)
 
     def restore(self) -> None:
-        self.site.hosts[1].policy = (False, True)
+        self._set(True)
+
+    def _set(self, blocked: bool) -> str:
+        with self.by_hand() as host:
+            host.policy = (False, blocked)
+        return f"hosts.{host.name}.outgoing_blocked"
 
 
 @register
@@ -144,11 +157,15 @@ class ServiceWorld(HostsWorld):
         return {host.name: {**host.services, arguments["service"]: state} for host in self.site.hosts}
 
     def disturb(self) -> str:
-        self.site.hosts[1].services["TSM-SSH"] = (False, "on")
-        return "hosts.b.running"
+        return self._set(False)
 
     def restore(self) -> None:
-        self.site.hosts[1].services["TSM-SSH"] = (True, "on")
+        self._set(True)
+
+    def _set(self, running: bool) -> str:
+        with self.by_hand() as host:
+            host.services["TSM-SSH"] = (running, "on")
+        return f"hosts.{host.name}.running"
 
 
 @register
@@ -181,6 +198,6 @@ class SettingWorld(HostsWorld):
         self._set(64)
 
     def _set(self, value: int) -> str:
-        _, rule = self.site.hosts[1].options["NFS.MaxVolumes"]
-        self.site.hosts[1].options["NFS.MaxVolumes"] = (value, rule)
-        return "hosts.b.value"
+        with self.by_hand() as host:
+            host.options["NFS.MaxVolumes"] = (value, host.options["NFS.MaxVolumes"][1])
+        return f"hosts.{host.name}.value"

@@ -14,7 +14,7 @@ import pytest
 from providers.kit import journal
 from providers.kit.provider import MEMORY, SECRETS, Provider
 from tests.conformance.engine import UNKNOWN, Run
-from tests.conformance.world import KINDS, MARKER, SILENT, WHAT_TO_DO, WORLDS, World, encodings
+from tests.conformance.world import KINDS, MARKER, SILENT, WHAT_TO_DO, WORLDS, World, encodings, names
 
 PROVIDERS = Path(__file__).parents[2] / "providers"
 
@@ -313,7 +313,7 @@ ON_FAKES_ONLY = {("temporary", "before"), ("temporary", "after"), ("outage", "af
 @pytest.mark.parametrize(
     ("name", "operation", "kind", "when"),
     [
-        (name, operation, kind, when)
+        pytest.param(name, operation, kind, when, marks=[pytest.mark.lab] if world.lab else [])
         for name, world in sorted(WORLDS.items())
         for operation in OPERATIONS
         for kind in KINDS
@@ -321,6 +321,7 @@ ON_FAKES_ONLY = {("temporary", "before"), ("temporary", "after"), ("outage", "af
         if operation != "update" or world.changed
         if operation != "replace" or world.replacing
         if name.startswith("fake.") or (kind, when) not in ON_FAKES_ONLY
+        if not world.at_every_call or (kind, when) in world.at_every_call
     ],
 )
 def test_failing_at_every_call(
@@ -335,7 +336,7 @@ def test_failing_at_every_call(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("name", [name for name, world in sorted(WORLDS.items()) if world.provider.always_there])
+@pytest.mark.parametrize("name", names(only=lambda world: world.provider.always_there))
 def test_what_was_there_is_put_back_also_after_a_create_that_was_killed(
     name: str, when: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -22,6 +22,13 @@ WHAT_TO_DO = "Ask whoever runs it."
 
 WORLDS: dict[str, type[World]] = {}
 
+
+def names(*, only: Callable[[type[World]], bool] = lambda world: True) -> list[Any]:
+    """The worlds by name, as parameters of a test; those of the lab are marked so."""
+    found = {name: world for name, world in sorted(WORLDS.items()) if only(world)}
+    return [pytest.param(name, marks=pytest.mark.lab) if world.lab else name for name, world in found.items()]
+
+
 W = TypeVar("W", bound="type[World]")
 
 
@@ -122,6 +129,8 @@ class World:
         own: outputs that are each thing's own (an id that the system gives, whose it was).
         wrong: argument → value outside the model.
         config: the stack's config, with namespaces; the marker secret among it.
+        lab: whether it needs the lab's parts.
+        at_every_call: which failures are tried at every call, as (kind, before or after); all where it is empty.
     """
 
     name: ClassVar[str]
@@ -135,6 +144,8 @@ class World:
     own: ClassVar[frozenset[str]] = frozenset()
     wrong: ClassVar[Mapping[str, Any]]
     config: ClassVar[Mapping[str, str]] = {}
+    lab: ClassVar[bool] = False
+    at_every_call: ClassVar[frozenset[tuple[str, str]]] = frozenset()
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch

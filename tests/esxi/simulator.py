@@ -40,10 +40,11 @@ class Simulator:
 
     address: str
     control: str
+    password: str
 
     @property
     def environment(self) -> dict[str, str]:
-        return self.environment_of(USER, PASSWORD)
+        return self.environment_of(USER, self.password)
 
     def environment_of(self, user: str, password: str) -> dict[str, str]:
         return {
@@ -76,7 +77,7 @@ class Simulator:
     def looking(self) -> Iterator[Any]:
         """A session that is not ours."""
         host, _, port = self.address.partition(":")
-        service = SmartConnect(host=host, port=int(port), user=USER, pwd=PASSWORD, disableSslCertValidation=True)
+        service = SmartConnect(host=host, port=int(port), user=USER, pwd=self.password, disableSslCertValidation=True)
         try:
             yield service.RetrieveContent()
         finally:
@@ -210,13 +211,13 @@ class Calls:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[Simulator]:
+def running(folder: Path, *options: str, password: str = PASSWORD) -> Iterator[Simulator]:
     """A simulator as long as the block lasts, on free ports of loopback."""
     binary = go_build("vcenter", VERSION, source=SOURCE, usually="half a minute")
     pair, _ = certificate(folder)
     login = folder / "login.json"
     others = [{"user": user, "password": PASSWORD, "role": role} for user, role in OTHERS.items()]
-    login.write_text(json.dumps({"user": USER, "password": PASSWORD, "others": others}))
+    login.write_text(json.dumps({"user": USER, "password": password, "others": others}))
     command = [
         str(binary),
         "-listen=127.0.0.1:0",
@@ -237,7 +238,7 @@ def running(folder: Path, *options: str) -> Iterator[Simulator]:
             said = process.stdout.readline().split()
             assert said[:1] == ["serves"], (folder / "log").read_text()
             control = process.stdout.readline().split()
-            yield Simulator(said[1], control[1])
+            yield Simulator(said[1], control[1], password)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
