@@ -57,7 +57,7 @@ else
 endif
 
 test: style types imports go fast
-	$(python) -m pytest -m lab
+	$(python) -m pytest -m lab --numprocesses 2 --dist loadgroup
 
 check: style types imports fast
 

@@ -222,6 +222,107 @@ def test_a_host_that_joined_later_is_put_back_as_it_came_and_one_that_left_is_fo
     assert sorted(state["memory"]["before"]["hosts"]) == ["a", "new"]
 
 
+def test_a_cluster_may_be_empty_when_asked_and_its_first_host_is_drift(bench: Any) -> None:
+    site = bench()
+    wanted = {"cluster": "C0", "ruleset": "vSPC", "allow_empty": True}
+    state = site.create(**wanted)
+    site.site.hosts.append(FakeHost("a", {"vSPC": CLOSED}))
+
+    seen = site.provider.read("id", state).outs
+    drift = [change.path for change in site.provider.changes(seen, wanted)]
+    site.update(seen, **wanted)
+
+    assert state["hosts"] == {}
+    assert drift == ["hosts.a.enabled"]
+    assert site.site.hosts[0].rules["vSPC"] == OPEN
+
+
+def test_a_host_that_is_upgraded_gets_vic_engine_and_its_vspc_back(bench: Any) -> None:
+    host = FakeHost("a", {"vSPC": (False, ["10.0.0.1"])}, version="6.5.0")
+    site = bench(host)
+    state = site.create(ruleset="vic", allowed_hosts="all")
+    host.rules["vic-engine"] = CLOSED
+
+    state = site.provider.read("id", state).outs
+    wanted = {"cluster": "C0", "ruleset": "vic", "allowed_hosts": "all"}
+    drift = [change.path for change in site.provider.changes(state, wanted)]
+    state = site.update(state, ruleset="vic", allowed_hosts="all")
+    upgraded = dict(host.rules)
+    site.provider.delete("id", state)
+
+    assert drift == ["hosts.a.enabled"]
+    assert upgraded == {"vSPC": (False, ["10.0.0.1"]), "vic-engine": OPEN}
+    assert host.rules == {"vSPC": (False, ["10.0.0.1"]), "vic-engine": CLOSED}
+
+
+def test_the_same_cluster_by_name_and_by_path_is_no_change(bench: Any) -> None:
+    site = bench(FakeHost("a", {"vSPC": CLOSED}))
+    state = site.create(ruleset="vSPC")
+
+    other = site.provider.diff("id", state, {"cluster": "/DC/C0", "ruleset": "vSPC"})
+    another = site.provider.diff("id", state, {"cluster": "/DC/C1", "ruleset": "vSPC"})
+
+    assert not other.changes
+    assert another.changes and another.replaces == ["cluster"]
+
+
+@pytest.mark.parametrize(
+    ("now", "changes", "replaces"),
+    [
+        (["b", "a"], False, []),
+        (["/DC/C0/a", "b"], False, []),
+        (["a", "b", "c"], True, []),
+        (["a"], True, ["hosts"]),
+        (["a", "c"], True, ["hosts"]),
+    ],
+)
+def test_one_more_host_in_the_list_is_a_change_and_one_less_is_put_back(
+    bench: Any, now: list[str], changes: bool, replaces: list[str]
+) -> None:
+    site = bench(*(FakeHost(name, {"vSPC": CLOSED}) for name in "abc"))
+    state = site.create(ruleset="vSPC", hosts=["a", "b"])
+
+    found = site.provider.diff("id", state, {"hosts": now, "ruleset": "vSPC"})
+
+    assert (found.changes, found.replaces) == (changes, replaces)
+
+
+def test_two_resources_on_one_host_are_refused_in_words(bench: Any) -> None:
+    site = bench(*(FakeHost(name, {"vSPC": CLOSED, "vic-engine": CLOSED}) for name in "abcde"))
+    first = site.check("first", ruleset="vic-engine")
+
+    second = site.check("second", ruleset="vic")
+    other = site.check("other", ruleset="vSPC")
+
+    assert first == other == []
+    assert second == [
+        (
+            "",
+            "esxi.FirewallRuleset: 'first' manages the ruleset of a, b, c and 2 more as well: leave one of the two out",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"ruleset": "vSPC", "cluster": "C0", "host": "a"}, "give one of 'cluster', 'host' and 'hosts'"),
+        ({"ruleset": "vSPC", "hosts": []}, "hosts"),
+        ({"ruleset": "vSPC", "allowed_hosts": {"all_ip": True, "ip_address": ["10.0.0.1"]}}, "either all_ip or"),
+        ({"ruleset": "vSPC", "allowed_hosts": {"ip": []}}, "'ip' is not one of all_ip, ip_address, ip_network"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused_without_a_call(
+    bench: Any, arguments: dict[str, Any], words: str
+) -> None:
+    site = bench(FakeHost("a", {"vSPC": CLOSED}))
+
+    problems = site.check(**arguments)
+
+    assert len(problems) == 1 and words in " ".join(problems[0])
+    assert site.site.collections == 0
+
+
 def test_keep_leaves_everything_as_it_is(bench: Any) -> None:
     host = FakeHost("a", {"vSPC": CLOSED})
     site = bench(host)
