@@ -46,11 +46,14 @@ class EsxiFirewallRule(Component[EsxiFirewallRuleSettings]):
     def build(self, settings: EsxiFirewallRuleSettings) -> Mapping[str, Any]:
         given = {"ruleset": settings.ruleset, **settings.model_dump(exclude_unset=True)}
         rule = FirewallRuleset(self.name, **given, opts=self.child())
-        return {"firewall": rule.hosts.apply(_by_path)}
+        return {"firewall": rule.hosts.apply(by_path)}
 
 
-def _by_path(hosts: Any) -> dict[str, Any]:
-    """In a preview of a creation Pulumi shows the argument of the output's name: a list of hosts, or nothing."""
+def by_path(hosts: Any) -> dict[str, Any]:
+    """The output `firewall` of the resource's output `hosts`.
+
+    In a preview of a creation Pulumi shows the argument of that name instead: a list of hosts, or nothing.
+    """
     if not isinstance(hosts, Mapping):
         return {}
     return {part.get("path") or name: _shown(part) for name, part in hosts.items()}

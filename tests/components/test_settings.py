@@ -73,6 +73,8 @@ def test_a_missing_setting_is_named_with_its_meaning() -> None:
         ("vm", "num_cpus", 0, "greater than or equal to 1 (got 0)"),
         ("vm", "iso", "photon.img", "(got 'photon.img')"),
         ("vm", "cluster", "C0", "give either 'host' or 'cluster'"),
+        ("firewall", "host", "H0", "give one of 'cluster', 'host' and 'hosts'"),
+        ("firewall", "at_once", 0, "(got 0)"),
         ("firewall", "on_delete", "forget", "'restore' or 'keep' (got 'forget')"),
         ("app", "page", 0, "(got 0)"),
         ("app", "project_name", "Gogs!", "(got 'Gogs!')"),

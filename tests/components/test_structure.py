@@ -13,6 +13,8 @@ import pytest
 import yaml
 from pulumi.runtime.settings import reset_options
 
+from components.esxi_firewall import by_path
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -116,6 +118,28 @@ def test_a_part_that_is_not_set_is_not_made(recorder: Recorder, lab_config: dict
     run({"drydock:firewall": lab_config["drydock:firewall"]})
 
     assert [name for name, (kind, _) in recorder.made.items() if "components" not in kind] == ["vic"]
+
+
+def test_the_firewall_takes_hosts_one_by_one_and_what_ansible_takes(
+    recorder: Recorder, lab_config: dict[str, Any]
+) -> None:
+    allowed = {"all_ip": False, "ip_address": ["192.0.2.7"]}
+    run({"drydock:firewall": {"hosts": ["esx1", "esx2"], "allowed_hosts": allowed, "at_once": 4}})
+
+    _, rule = recorder.made["vic"]
+    assert (rule["hosts"], rule["ruleset"], rule["allowed_hosts"]) == (["esx1", "esx2"], "vic", allowed)
+    assert rule["at_once"] == 4 and "cluster" not in rule
+
+
+def test_the_firewall_is_told_by_inventory_path_with_reason_and_error() -> None:
+    part = {"path": "/DC/host/C/esx1", "ruleset": "vSPC", "enabled": True, "reason": "why", "allowed_hosts": "all"}
+    lost = {"path": "/DC/host/C/esx2", "ruleset": "vic", "error": "not connected"}
+
+    assert by_path({"esx1": part, "esx2": lost}) == {
+        "/DC/host/C/esx1": {"ruleset": "vSPC", "enabled": True, "reason": "why", "error": ""},
+        "/DC/host/C/esx2": {"ruleset": "vic", "enabled": None, "reason": "", "error": "not connected"},
+    }
+    assert by_path(["esx1", "esx2"]) == {}  # as a preview of a creation shows the argument of the same name
 
 
 def test_a_pin_for_a_service_that_the_file_lacks_is_refused(recorder: Recorder, lab_config: dict[str, Any]) -> None:
