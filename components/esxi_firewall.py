@@ -49,14 +49,9 @@ class EsxiFirewallRule(Component[EsxiFirewallRuleSettings]):
         return {"firewall": rule.hosts.apply(by_path)}
 
 
-def by_path(hosts: Any) -> dict[str, Any]:
-    """The output `firewall` of the resource's output `hosts`.
-
-    In a preview of a creation Pulumi shows the argument of that name instead: a list of hosts, or nothing.
-    """
-    if not isinstance(hosts, Mapping):
-        return {}
-    return {part.get("path") or name: _shown(part) for name, part in hosts.items()}
+def by_path(hosts: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    """The output `firewall` of the resource's output `hosts`."""
+    return {part.get("path") or name: _shown(part) for name, part in (hosts or {}).items()}
 
 
 def _shown(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
+from pulumi.output import UNKNOWN
 
 from providers.kit.provider import MEMORY, NAME_KEY, Provider
 
@@ -40,6 +41,13 @@ class KitResource(Resource):
         hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY])
         super().__init__(provider, name, {**outputs, **given}, pulumi.ResourceOptions.merge(hidden, opts))
         self.memory.apply(end_run_when_unfinished)
+        for output in provider.not_shown & provider.state.model_fields.keys():
+            setattr(self, output, getattr(self, output).apply(observed))
+
+
+def observed(value: Any) -> Any:
+    """A preview shows the argument of an output's name in its place; what will be observed is unknown then."""
+    return value if isinstance(value, Mapping) else UNKNOWN
 
 
 def end_run_when_unfinished(memory: Mapping[str, Any] | None) -> None:

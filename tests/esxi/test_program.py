@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -127,6 +128,36 @@ def test_a_partial_failure_ends_the_run_names_the_host_and_is_finished_by_the_ne
     assert "1 to update" in plan
     assert len(half) == HOSTS - 1
     assert rest == {"EnableRuleset": 1}
+
+
+def test_every_resource_with_a_list_of_hosts_on_the_real_engine(big: Simulator, program: Program) -> None:
+    hosts = 'hosts=["DC0_C0_H1", "/DC0/host/DC0_C0/DC0_C0_H2"]'
+    program.write(
+        f'FirewallRuleset("vic", {hosts}, ruleset="vic", allowed_hosts=["192.0.2.0/24"])\n'
+        f'FirewallDefaults("defaults", {hosts}, outgoing_blocked=False)\n'
+        f'HostService("ssh", {hosts}, service="TSM-SSH", running=True, policy="on")\n'
+        f'setting = AdvancedSetting("setting", {hosts}, key="NFS.MaxVolumes", value=64)\n'
+        'values = setting.hosts.apply(lambda hosts: {name: one["value"] for name, one in hosts.items()})\n'
+        'pulumi.export("values", values)\n'
+    )
+    before = big.options("NFS.MaxVolumes")
+    program.pulumi("preview")
+
+    program.up()
+    told = json.loads(program.pulumi("stack", "output", "--json"))
+    between = big.services("TSM-SSH"), big.policies(), big.options("NFS.MaxVolumes"), big.rulesets("vic-engine")
+    program.up("--expect-no-changes")
+    program.drift(expect=0)
+    program.destroy()
+
+    named = ("DC0_C0_H1", "DC0_C0_H2")
+    assert told == {"values": dict.fromkeys(named, 64)}
+    assert {host for host, (runs, _) in between[0].items() if runs} == set(named)
+    assert {host for host, (_, outgoing) in between[1].items() if not outgoing} == set(named)
+    assert {host for host, value in between[2].items() if value == 64} == set(named)
+    assert {host for host, rule in between[3].items() if rule == (True, ["192.0.2.0/24"])} == set(named)
+    assert big.options("NFS.MaxVolumes") == before
+    assert {runs for runs, _ in big.services("TSM-SSH").values()} == {False}
 
 
 def test_a_wrong_password_ends_every_resource_and_costs_one_failed_login(big: Simulator, program: Program) -> None:

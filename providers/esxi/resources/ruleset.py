@@ -174,7 +174,7 @@ class FirewallRuleset(KitResource, module="esxi", name="FirewallRuleset"):
     """
 
     target: pulumi.Output[str]
-    hosts: pulumi.Output[Mapping[str, Mapping[str, Any]]]
+    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
 
     def __init__(
         self,

@@ -118,7 +118,7 @@ class HostService(KitResource, module="esxi", name="HostService"):
     """
 
     target: pulumi.Output[str]
-    hosts: pulumi.Output[Mapping[str, Mapping[str, Any]]]
+    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
 
     def __init__(
         self,
