@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pydantic import Field, model_validator
+from typing_extensions import Unpack
 
-from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsState
-from providers.kit.resource import KitResource
+from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsResource, HostsState, Where
 
 if TYPE_CHECKING:
     from providers.esxi.firewall_policy import Policy
@@ -114,7 +114,7 @@ class DefaultsProvider(HostsProvider[DefaultsInputs, DefaultsState, HostPolicy, 
         return ", ".join(f"{way} is {'blocked' if blocked else 'let through'} by default" for way, blocked in ways)
 
 
-class FirewallDefaults(KitResource, module="esxi", name="FirewallDefaults"):
+class FirewallDefaults(HostsResource, module="esxi", name="FirewallDefaults"):
     """What ESXi's firewall does, by default, with traffic that no ruleset speaks of (vSphere API: DefaultPolicy).
 
     Args:
@@ -135,36 +135,22 @@ class FirewallDefaults(KitResource, module="esxi", name="FirewallDefaults"):
     Errors: as of `FirewallRuleset`; what would lock us out is refused in the preview.
     """
 
-    target: pulumi.Output[str]
-    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
-
     def __init__(
         self,
         resource_name: str,
         *,
-        cluster: pulumi.Input[str] | None = None,
-        host: pulumi.Input[str] | None = None,
-        hosts: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         incoming_blocked: pulumi.Input[bool] | None = None,
         outgoing_blocked: pulumi.Input[bool] | None = None,
         allow_lockout: pulumi.Input[bool] | None = None,
-        allow_empty: pulumi.Input[bool] | None = None,
-        on_delete: pulumi.Input[str] | None = None,
-        at_once: pulumi.Input[int] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        **where: Unpack[Where],
     ) -> None:
         arguments = {
-            "cluster": cluster,
-            "host": host,
-            "hosts": hosts,
             "incoming_blocked": incoming_blocked,
             "outgoing_blocked": outgoing_blocked,
             "allow_lockout": allow_lockout,
-            "allow_empty": allow_empty,
-            "on_delete": on_delete,
-            "at_once": at_once,
         }
-        super().__init__(DefaultsProvider(), resource_name, arguments, opts)
+        super().__init__(DefaultsProvider(), resource_name, {**arguments, **where}, opts)
 
 
 def _given(desired: DefaultsInputs) -> dict[str, bool]:

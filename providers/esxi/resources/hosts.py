@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+import pulumi
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from providers.kit.difference import Change
 from providers.kit.errors import DrydockError, Permanent
 from providers.kit.model import Inputs, State
 from providers.kit.provider import Call, Foresight, Provider
+from providers.kit.resource import KitResource
 from providers.kit.secrets import Settings
 
 if TYPE_CHECKING:  # pyVmomi is slow to import, and the program that only declares resources doesn't need it
@@ -68,6 +71,39 @@ class HostPart(State):
     def shown(self) -> bool:
         """Whether the host shows the setting."""
         raise NotImplementedError
+
+
+class Where(TypedDict, total=False):
+    """The arguments that all resources of this package share.
+
+    Args:
+        cluster: inventory path or name of a cluster; all its hosts are meant, also those that join later.
+        host: inventory path or name of one host, instead of a cluster.
+        hosts: inventory paths or names of several hosts, instead of a cluster; one that is taken out is put back.
+        allow_empty: whether the cluster may have no hosts (yet); default False.
+        on_delete: ``restore`` puts back what was there before, host by host; ``keep`` leaves things as they are.
+        at_once: hosts changed at the same time; default 16.
+    """
+
+    cluster: pulumi.Input[str] | None
+    host: pulumi.Input[str] | None
+    hosts: pulumi.Input[Sequence[pulumi.Input[str]]] | None
+    allow_empty: pulumi.Input[bool] | None
+    on_delete: pulumi.Input[str] | None
+    at_once: pulumi.Input[int] | None
+
+
+class HostsResource(KitResource):
+    """The base of the resources.
+
+    Outputs:
+        target: inventory path of the cluster or host, or of each of the hosts.
+        hosts: host name → path, what the resource is about, reason (why it is that, or why the host doesn't show it),
+            error (why the last run could not change it).
+    """
+
+    target: pulumi.Output[str]
+    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
 
 
 class HostsState(State):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pulumi
 from pydantic import Field, field_validator
+from typing_extensions import Unpack
 
 from providers.esxi.networks import ALL, from_ansible, normalised
-from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsState
-from providers.kit.resource import KitResource
+from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsResource, HostsState, Where
 
 if TYPE_CHECKING:
     from providers.esxi.firewall import Ruleset
@@ -147,7 +147,7 @@ class RulesetProvider(HostsProvider[RulesetInputs, RulesetState, HostRule, "Rule
         return f"{value.key} is {'open' if value.enabled else 'closed'}"
 
 
-class FirewallRuleset(KitResource, module="esxi", name="FirewallRuleset"):
+class FirewallRuleset(HostsResource, module="esxi", name="FirewallRuleset"):
     """An ESXi firewall ruleset on a host, on several, or on every host of a cluster at all times.
 
     Args:
@@ -173,36 +173,18 @@ class FirewallRuleset(KitResource, module="esxi", name="FirewallRuleset"):
     a ruleset of a host that another resource of the program has, are refused in the preview.
     """
 
-    target: pulumi.Output[str]
-    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
-
     def __init__(
         self,
         resource_name: str,
         *,
         ruleset: pulumi.Input[str],
-        cluster: pulumi.Input[str] | None = None,
-        host: pulumi.Input[str] | None = None,
-        hosts: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         enabled: pulumi.Input[bool] | None = None,
         allowed_hosts: pulumi.Input[str | Sequence[str] | Mapping[str, Any]] | None = None,
-        allow_empty: pulumi.Input[bool] | None = None,
-        on_delete: pulumi.Input[str] | None = None,
-        at_once: pulumi.Input[int] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        **where: Unpack[Where],
     ) -> None:
-        arguments = {
-            "cluster": cluster,
-            "host": host,
-            "hosts": hosts,
-            "ruleset": ruleset,
-            "enabled": enabled,
-            "allowed_hosts": allowed_hosts,
-            "allow_empty": allow_empty,
-            "on_delete": on_delete,
-            "at_once": at_once,
-        }
-        super().__init__(RulesetProvider(), resource_name, arguments, opts)
+        arguments = {"ruleset": ruleset, "enabled": enabled, "allowed_hosts": allowed_hosts}
+        super().__init__(RulesetProvider(), resource_name, {**arguments, **where}, opts)
 
 
 def _narrows(desired: RulesetInputs) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pulumi
 from pydantic import Field, model_validator
+from typing_extensions import Unpack
 
-from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsState
-from providers.kit.resource import KitResource
+from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsResource, HostsState, Where
 
 if TYPE_CHECKING:
     from providers.esxi.fleet import Client
@@ -98,7 +98,7 @@ class ServiceProvider(HostsProvider[ServiceInputs, ServiceState, HostServiceStat
         return f"{value.key} {'runs' if value.running else 'is stopped'}, policy {value.policy}"
 
 
-class HostService(KitResource, module="esxi", name="HostService"):
+class HostService(HostsResource, module="esxi", name="HostService"):
     """A service of ESXi hosts (vSphere API: HostServiceSystem).
 
     Args:
@@ -117,36 +117,18 @@ class HostService(KitResource, module="esxi", name="HostService"):
     Errors: as of `FirewallRuleset`; stopping a required service is refused in the preview.
     """
 
-    target: pulumi.Output[str]
-    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
-
     def __init__(
         self,
         resource_name: str,
         *,
         service: pulumi.Input[str],
-        cluster: pulumi.Input[str] | None = None,
-        host: pulumi.Input[str] | None = None,
-        hosts: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         running: pulumi.Input[bool] | None = None,
         policy: pulumi.Input[str] | None = None,
-        allow_empty: pulumi.Input[bool] | None = None,
-        on_delete: pulumi.Input[str] | None = None,
-        at_once: pulumi.Input[int] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        **where: Unpack[Where],
     ) -> None:
-        arguments = {
-            "cluster": cluster,
-            "host": host,
-            "hosts": hosts,
-            "service": service,
-            "running": running,
-            "policy": policy,
-            "allow_empty": allow_empty,
-            "on_delete": on_delete,
-            "at_once": at_once,
-        }
-        super().__init__(ServiceProvider(), resource_name, arguments, opts)
+        arguments = {"service": service, "running": running, "policy": policy}
+        super().__init__(ServiceProvider(), resource_name, {**arguments, **where}, opts)
 
 
 def _given(desired: ServiceInputs) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pydantic import Field
+from typing_extensions import Unpack
 
 from providers.esxi.options import Definition, Value, converted
-from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsState
-from providers.kit.resource import KitResource
+from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsResource, HostsState, Where
 
 if TYPE_CHECKING:
     from providers.esxi.advanced import Option
@@ -106,7 +106,7 @@ class SettingProvider(HostsProvider[SettingInputs, SettingState, HostSetting, "O
         return f"{value.key} is {value.value}"
 
 
-class AdvancedSetting(KitResource, module="esxi", name="AdvancedSetting"):
+class AdvancedSetting(HostsResource, module="esxi", name="AdvancedSetting"):
     """An advanced setting of ESXi hosts (vSphere API: HostSystem.configManager.advancedOption).
 
     Args:
@@ -126,31 +126,14 @@ class AdvancedSetting(KitResource, module="esxi", name="AdvancedSetting"):
     what is allowed.
     """
 
-    target: pulumi.Output[str]
-    hosts: pulumi.Output[Any]  # the argument of that name is a list, and the SDK holds both against this
-
     def __init__(
         self,
         resource_name: str,
         *,
         key: pulumi.Input[str],
         value: pulumi.Input[Value],
-        cluster: pulumi.Input[str] | None = None,
-        host: pulumi.Input[str] | None = None,
-        hosts: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
-        allow_empty: pulumi.Input[bool] | None = None,
-        on_delete: pulumi.Input[str] | None = None,
-        at_once: pulumi.Input[int] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        **where: Unpack[Where],
     ) -> None:
-        arguments = {
-            "cluster": cluster,
-            "host": host,
-            "hosts": hosts,
-            "key": key,
-            "value": value,
-            "allow_empty": allow_empty,
-            "on_delete": on_delete,
-            "at_once": at_once,
-        }
-        super().__init__(SettingProvider(), resource_name, arguments, opts)
+        arguments = {"key": key, "value": value}
+        super().__init__(SettingProvider(), resource_name, {**arguments, **where}, opts)
