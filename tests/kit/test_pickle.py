@@ -190,3 +190,12 @@ def test_every_provider_of_ours_is_pickled_by_name() -> None:
                 assert len(pickled) < LONGEST_BYTES and one.__name__.encode() in pickled
                 seen += 1
     assert seen
+
+
+def test_states_of_the_first_version_still_find_the_firewalls_provider() -> None:
+    """They name the module that has become a package since."""
+    reference = b"\x80\x02cproviders.esxi.resources\nRulesetProvider\n)\x81."
+
+    provider = dill.loads(reference)
+
+    assert type(provider).__name__ == "RulesetProvider" and provider.kind == "esxi.FirewallRuleset"
