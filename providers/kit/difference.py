@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from providers.kit.secrets import HIDDEN
 
+MOST_CHANGES_SHOWN = 20
+
 _LONGEST_VALUE_SHOWN = 60
 
 
@@ -50,8 +52,10 @@ def plain(value: Any) -> Any:
 
 
 def summary(changes: list[Change]) -> str:
-    """One line for a preview: ``enabled: False → True, memory: 512 → 1024``."""
-    return ", ".join(str(change) for change in changes)
+    """One line for a preview: ``enabled: False → True, memory: 512 → 1024``; of very many, the first."""
+    more = len(changes) - MOST_CHANGES_SHOWN
+    shown = [str(change) for change in changes[:MOST_CHANGES_SHOWN]]
+    return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 def _shown(value: Any) -> str:

@@ -430,6 +430,27 @@ def test_default_policies_are_set_read_back_and_put_back(vcenter: Simulator) -> 
 
 
 @pytest.mark.usefixtures("as_user")
+def test_a_block_that_would_lock_us_out_is_refused_in_the_preview(vcenter: Simulator) -> None:
+    stack = Stack(DefaultsProvider, host="DC0_H0", incoming_blocked=False)
+    stack.up()
+    vcenter.set_allowed("DC0_H0", "vSphereClient", ["10.9.9.9"])
+    strict = Stack(DefaultsProvider, host="DC0_H0", incoming_blocked=True)
+
+    refused = strict.preview()
+    with pytest.raises(Failed):
+        stack.destroy()
+    still_open = vcenter.policies()["DC0_H0"]
+    vcenter.set_allowed("DC0_H0", "vSphereClient", [])
+    allowed = strict.preview()
+    stack.destroy()
+
+    assert len(refused) == 1 and "the ruleset 'vSphereClient' is not open for 127.0.0.1" in refused[0]
+    assert still_open[0] is False
+    assert allowed == []
+    assert vcenter.policies()["DC0_H0"][0] is True
+
+
+@pytest.mark.usefixtures("as_user")
 def test_services_are_started_read_back_and_put_back(vcenter: Simulator) -> None:
     before = vcenter.services("TSM-SSH")
     stack = Stack(ServiceProvider, cluster="DC0_C0", service="TSM-SSH", running=True, policy="on")

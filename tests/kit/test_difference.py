@@ -66,3 +66,12 @@ def test_a_secrets_change_shows_no_value() -> None:
 
 def test_a_long_value_is_cut() -> None:
     assert len(str(Change("a", "x" * 500, "y" * 500))) < 140
+
+
+def test_of_very_many_changes_the_line_tells_the_first_and_how_many_more() -> None:
+    changes = [Change(f"hosts.h{number}.enabled", False, True) for number in range(1000)]
+
+    line = summary(changes)
+
+    assert line.startswith("hosts.h0.enabled: False → True, hosts.h1")
+    assert line.endswith("hosts.h19.enabled: False → True, and 980 more")

@@ -221,7 +221,7 @@ class HostsProvider(Provider[HI, HS, "VSphere"], Generic[HI, HS, P, V]):
         return self.state.model_validate({"target": fleet.path, "hosts": seen})
 
     def expected(self, desired: HI, there: HS) -> Mapping[str, Any]:
-        return {"hosts": {name: self.expected_on(desired, part) for name, part in there.hosts.items()}}
+        return {"hosts": {name: self.expected_on(desired, part) for name, part in sorted(there.hosts.items())}}
 
     def apply(self, call: Call[VSphere, HS], desired: HI, there: HS | None) -> Mapping[str, str]:
         fleet = self._fleet(call, desired)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import Unpack
 
 from providers.esxi.options import Definition, Value, converted
@@ -24,6 +24,12 @@ class SettingInputs(HostsInputs):
 
     key: str = Field(min_length=1, description="Its key, for example UserVars.SuppressShellWarning.")
     value: Value = Field(description="Its value; text is read as a number or truth value where the host defines one.")
+
+    @field_validator("value")
+    @classmethod
+    def _whole(cls, value: Value) -> Value:
+        """Pulumi hands every number over as a fraction."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class HostSetting(HostPart):
