@@ -26,6 +26,7 @@ from ops.toolchain import SetupError, say
 PATIENCE_S = 15.0
 LAST_WORDS_BYTES = 2048
 
+_MISSES_OF_THE_DEAD = 5
 _POLL_S = 0.03
 _STOP_GRACE_S = 5.0
 
@@ -222,8 +223,11 @@ class Lab:
     def _comes(self, part: Part, limit_s: float) -> bool:
         """Waits until a part is healthy; False if that takes too long or its process ended."""
         deadline = time.monotonic() + limit_s
+        misses = 0
         while not part.healthy():
-            if part.has_process and not self._found(part):
+            # A process that replaces itself by the next program shows no environment for a moment.
+            misses = misses + 1 if part.has_process and not self._found(part) else 0
+            if misses == _MISSES_OF_THE_DEAD:
                 return False
             if self._interrupted.wait(_POLL_S) or time.monotonic() > deadline:
                 return False
