@@ -11,6 +11,10 @@ from pydantic.fields import FieldInfo
 
 from providers.kit.secrets import HIDDEN, new_key, redact
 
+MEMORY = "remembered"
+"""The output that holds it; no argument of any system is called so."""
+
+_OLDER_MEMORY = "memory"  # as states of version 0.1.0 call it
 _LONGEST_VALUE_SHOWN = 80
 
 
@@ -59,7 +63,9 @@ class Memory(BaseModel):
     @classmethod
     def of(cls, outputs: Mapping[str, Any]) -> Memory:
         """The memory in a resource's outputs; an empty one where the state has none."""
-        return cls.model_validate(outputs.get("memory") or {"key": new_key()})
+        older = outputs.get(_OLDER_MEMORY)
+        kept = outputs.get(MEMORY) or (older if isinstance(older, Mapping) else None)
+        return cls.model_validate(kept or {"key": new_key()})
 
     def having(self, **changes: Any) -> Memory:
         return self.model_copy(update=changes)

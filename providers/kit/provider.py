@@ -31,7 +31,7 @@ from providers.kit.difference import Change, compare, plain, summary
 from providers.kit.engine_watch import watch
 from providers.kit.errors import DrydockError, Permanent, SessionLost, Temporary
 from providers.kit.journal import Journal
-from providers.kit.model import BadInputs, Inputs, Memory, State, holds, parse
+from providers.kit.model import MEMORY, BadInputs, Inputs, Memory, State, holds, parse
 from providers.kit.retry import RetryPolicy, with_retries
 from providers.kit.secrets import HIDDEN, Secret, Settings, UnknownSecret, fingerprint, redact
 from providers.kit.sessions import SESSIONS, Closable
@@ -41,7 +41,6 @@ PROVIDER_KEY = "__provider"
 NAME_KEY = "__name"
 _SPEAKING = threading.Lock()
 _NO_ARGUMENTS = frozenset({PROVIDER_KEY, NAME_KEY})
-MEMORY = "memory"
 SECRETS = "secrets"
 
 I = TypeVar("I", bound=Inputs)  # noqa: E741

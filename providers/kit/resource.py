@@ -9,7 +9,8 @@ import pulumi
 from pulumi.dynamic import Resource
 from pulumi.output import UNKNOWN
 
-from providers.kit.provider import MEMORY, NAME_KEY, Provider
+from providers.kit.model import MEMORY
+from providers.kit.provider import NAME_KEY, Provider
 
 
 class KitResource(Resource):
@@ -22,10 +23,10 @@ class KitResource(Resource):
         opts: Pulumi's resource options.
 
     Outputs:
-        memory: what the kit remembers; secret, so always encrypted in state.
+        remembered: what the kit remembers; secret, so always encrypted in state.
     """
 
-    memory: pulumi.Output[Mapping[str, Any]]
+    remembered: pulumi.Output[Mapping[str, Any]]
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class KitResource(Resource):
         given[NAME_KEY] = f"{above}/{name}" if above else name
         hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY])
         super().__init__(provider, name, {**outputs, **given}, pulumi.ResourceOptions.merge(hidden, opts))
-        self.memory.apply(end_run_when_unfinished)
+        self.remembered.apply(end_run_when_unfinished)
         for output in provider.not_shown & provider.state.model_fields.keys():
             setattr(self, output, getattr(self, output).apply(observed))
 

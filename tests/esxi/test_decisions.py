@@ -36,7 +36,7 @@ def test_hosts_that_fail_are_named_and_the_others_are_done(bench: Any) -> None:
 
     state = site.create(ruleset="vSPC")
 
-    message = state["memory"]["failed"]["message"]
+    message = state["remembered"]["failed"]["message"]
     assert "esxi.FirewallRuleset 'vSPC' on C0: 2 of 3 hosts were not changed\n" in message
     assert "\n  b: not connected" in message
     assert "\n  c: NoPermission, the user lacks Host.Config.NetService" in message
@@ -57,8 +57,8 @@ def test_a_host_that_lacks_the_ruleset_is_named(bench: Any) -> None:
 
     state = site.create(ruleset="vic-engine")
 
-    assert "1 of 2 hosts was not changed" in state["memory"]["failed"]["message"]
-    assert "\n  a: there is no ruleset 'vic-engine'" in state["memory"]["failed"]["message"]
+    assert "1 of 2 hosts was not changed" in state["remembered"]["failed"]["message"]
+    assert "\n  a: there is no ruleset 'vic-engine'" in state["remembered"]["failed"]["message"]
     why = "there is no ruleset 'vic-engine'"
     assert state["hosts"]["a"] == {"path": "/DC/C0/a", "ruleset": "vic-engine", "reason": why, "error": why}
 
@@ -104,9 +104,9 @@ def test_a_session_that_ends_in_the_middle_is_renewed_and_the_work_finished(benc
     state = site.create(ruleset="vSPC", at_once=1)
 
     assert [host.rules["vSPC"] for host in hosts] == [OPEN, OPEN]
-    assert state["memory"]["failed"] == {}
+    assert state["remembered"]["failed"] == {}
     assert site.site.logins == 2
-    assert {name: rule["enabled"] for name, rule in state["memory"]["before"]["hosts"].items()} == {
+    assert {name: rule["enabled"] for name, rule in state["remembered"]["before"]["hosts"].items()} == {
         "a": False,
         "b": False,
     }
@@ -131,7 +131,7 @@ def test_a_host_that_comes_back_in_the_middle_is_left_for_the_next_run(
 
     assert half == [OPEN, CLOSED]
     assert hosts[1].rules["vSPC"] == OPEN
-    assert state["memory"]["before"]["hosts"]["b"]["enabled"] is False
+    assert state["remembered"]["before"]["hosts"]["b"]["enabled"] is False
 
 
 @pytest.mark.parametrize("lost", [{"connected": False}, {"connected": False, "shows": False}])
@@ -188,7 +188,7 @@ def test_the_next_up_changes_only_those_that_failed(bench: Any) -> None:
     state = site.update(state, ruleset="vSPC")
 
     assert site.site.calls == ["b: enable vSPC"]
-    assert state["memory"]["failed"] == {}
+    assert state["remembered"]["failed"] == {}
 
 
 def test_destroy_puts_back_a_mixed_beginning_host_by_host(bench: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_host_that_joined_later_is_put_back_as_it_came_and_one_that_left_is_fo
     site.provider.delete("id", state)
 
     assert joined.rules["vSPC"] == (False, ["10.0.0.9"])
-    assert sorted(state["memory"]["before"]["hosts"]) == ["a", "new"]
+    assert sorted(state["remembered"]["before"]["hosts"]) == ["a", "new"]
 
 
 def test_a_cluster_may_be_empty_when_asked_and_its_first_host_is_drift(bench: Any) -> None:

@@ -55,7 +55,7 @@ class Stack:
     @property
     def failed(self) -> str:
         """The line with which the last run ended."""
-        return str(self.outputs["memory"]["failed"].get("message", ""))
+        return str(self.outputs["remembered"]["failed"].get("message", ""))
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ def test_a_disconnected_host_is_named_and_done_when_it_is_back(vcenter: Simulato
     stack = Stack(cluster="DC0_C0", ruleset="vSPC")
     vcenter.disconnect(NEW)
     try:
-        told = stack.up()["memory"]["failed"]["message"]
+        told = stack.up()["remembered"]["failed"]["message"]
     finally:
         vcenter.reconnect(NEW)
     half = vcenter.rulesets("vSPC")
-    rest = stack.up()["memory"]["failed"]
+    rest = stack.up()["remembered"]["failed"]
 
     assert f"\n  {NEW}: not connected" in told
     assert {name: half[name] for name in (OLD, NEW, NEWEST)} == {OLD: OPEN, NEW: CLOSED, NEWEST: OPEN}
@@ -381,7 +381,7 @@ def test_a_session_that_expires_in_the_middle_is_renewed(vcenter: Simulator, nth
 
     assert stack.failed == ""
     assert logins == 2
-    assert {rule["enabled"] for rule in stack.outputs["memory"]["before"]["hosts"].values()} == {False}
+    assert {rule["enabled"] for rule in stack.outputs["remembered"]["before"]["hosts"].values()} == {False}
     assert vcenter.rulesets("vSPC")[OLD] == CLOSED
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from providers.kit.model import BadInputs, Inputs, Memory, holds, nearest, parse
+from providers.kit.model import MEMORY, BadInputs, Inputs, Memory, holds, nearest, parse
 from providers.kit.secrets import Secret
 
 LATER = "later-marker"
@@ -128,5 +128,7 @@ def test_near_names_come_before_the_list_of_all() -> None:
 
 def test_memory_survives_the_state_and_starts_anew_where_there_is_none() -> None:
     memory = Memory.new().having(applied={"a": 1}, failed={"message": "no"})
-    assert Memory.of({"memory": memory.model_dump(mode="json")}) == memory
+    assert Memory.of({MEMORY: memory.model_dump(mode="json")}) == memory
+    assert Memory.of({"memory": memory.model_dump(mode="json")}) == memory  # as version 0.1.0 called it
+    assert Memory.of({"memory": 2048}).applied == {}  # a thing's own
     assert Memory.of({}).applied == {} and len(Memory.of({}).key) == 64
