@@ -65,6 +65,7 @@ func (c *control) routes() http.Handler {
 		answer(w, http.StatusOK, struct{}{})
 	})
 	routes.HandleFunc("POST /sessions/end", c.endSessions)
+	routes.HandleFunc("POST /vms", c.setGuest)
 	return routes
 }
 
@@ -98,6 +99,19 @@ func (c *control) endSessions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]int{"ended": endSessions(c.registry, *wanted.Agent)})
+}
+
+func (c *control) setGuest(w http.ResponseWriter, r *http.Request) {
+	var wanted guestWanted
+	err := read(w, r, &wanted)
+	if err == nil {
+		err = c.registry.Get(rulesReference).(*rules).setGuest(wanted)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, http.StatusOK, struct{}{})
 }
 
 // read takes a body that has nothing but what is known here: a switch with a wrong name would never be missed.

@@ -18,6 +18,8 @@ func sentence(fault types.BaseMethodFault) string {
 	switch one := fault.(type) {
 	case *types.AlreadyConnected:
 		return fmt.Sprintf("The host '%s' is already connected to this vCenter Server.", one.Name)
+	case *types.AlreadyExists:
+		return fmt.Sprintf("The specified key, name, or identifier '%s' already exists.", one.Name)
 	case *types.DuplicateName:
 		return fmt.Sprintf("The name '%s' already exists.", one.Name)
 	case *types.FileNotFound:
@@ -38,6 +40,22 @@ func sentence(fault types.BaseMethodFault) string {
 		return "The operation is not allowed in the current state."
 	case *types.ManagedObjectNotFound:
 		return "The object has already been deleted or has not been completely created"
+	case *types.MethodDisabled:
+		return fmt.Sprintf("The method is disabled by '%s'", one.Source)
+	case *types.ConcurrentAccess:
+		return "The operation cannot complete because another operation is in progress or the data has changed."
+	case *types.FileAlreadyExists:
+		return fmt.Sprintf("Cannot complete the operation because the file or folder %s already exists", one.File)
+	case *types.FileLocked:
+		return fmt.Sprintf("Unable to access file %s since it is locked", one.File)
+	case *types.InvalidDatastorePath:
+		return fmt.Sprintf("Invalid datastore path '%s'.", one.DatastorePath)
+	case *types.InvalidDatastore:
+		return fmt.Sprintf("Invalid datastore '%s'.", one.Name)
+	case *types.NoDiskSpace:
+		return fmt.Sprintf("Insufficient disk space on datastore '%s'.", one.Datastore)
+	case *types.ToolsUnavailable:
+		return "Cannot complete operation because VMware Tools is not running in this virtual machine."
 	case *types.NoPermission:
 		return "Permission to perform this operation was denied."
 	case *types.NotFound:

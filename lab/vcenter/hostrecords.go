@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"reflect"
 	"sync"
@@ -18,6 +19,7 @@ type hostRecord struct {
 	Rulesets    []rulesetRecord                  `json:"rulesets,omitempty"`
 	Services    []serviceRecord                  `json:"services,omitempty"`
 	Options     map[string]any                   `json:"options,omitempty"`
+	Network     *networkRecord                   `json:"network,omitempty"`
 }
 
 // rulesetRecord is what can change of a ruleset.
@@ -120,6 +122,9 @@ func (h *hostRecords) recordOf(host *simulator.HostSystem, locked func(mo.Refere
 	if options := advancedOf(h.model, host); options != nil {
 		locked(options, func() { one.Options = options.changes() })
 	}
+	if system := networkOfHost(h.model, host); system != nil {
+		locked(system, func() { one.Network = system.changes(h.model.Map()) })
+	}
 	return one
 }
 
@@ -152,6 +157,9 @@ func (h *hostRecords) restore(host *simulator.HostSystem, one hostRecord) {
 	}
 	if options := advancedOf(h.model, host); options != nil {
 		options.restore(one.Options)
+	}
+	if system := networkOfHost(h.model, host); system != nil {
+		system.restore(&simulator.Context{Context: context.Background(), Map: h.model.Map()}, one.Network)
 	}
 	h.touch(host.Self)
 }

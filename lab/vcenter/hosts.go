@@ -56,6 +56,7 @@ func furnish(registry *simulator.Registry, host *simulator.HostSystem, of releas
 	addFirewall(registry, host, of)
 	addServices(registry, host)
 	addAdvanced(registry, host, of)
+	addNetworks(registry, host)
 	if _, err := types.ParseESXiVersion(of.version); err != nil {
 		leaveBrowsers(registry, host.Self)
 	}

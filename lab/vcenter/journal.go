@@ -39,6 +39,9 @@ type journal struct {
 	firstHosts map[types.ManagedObjectReference]types.ManagedObjectReference // those among them, and what they are in
 	made       *madeObjects                                                  // what clients made
 	hosts      *hostRecords
+	disabled   *disabledMethods
+
+	firstClusters map[types.ManagedObjectReference]json.RawMessage // how they are configured
 
 	changes   atomic.Int64 // calls and tasks so far that may have changed something
 	others    atomic.Int64 // those among them that may have changed more than a host's own settings
@@ -65,6 +68,9 @@ type record struct {
 	Left      []string                   `json:"left,omitempty"` // hosts of a new site that are gone
 
 	Moved map[string]types.ManagedObjectReference `json:"moved,omitempty"` // hosts of a new site, and where they are now
+
+	Disabled map[string][]disabledInfo  `json:"disabled,omitempty"` // methods of objects
+	Clusters map[string]json.RawMessage `json:"clusters,omitempty"` // how clients configured a new site's, by reference
 }
 
 // openJournal makes a new site what it was when it was left.
@@ -76,6 +82,7 @@ func openJournal(model *simulator.Model, state string, size size) (*journal, err
 		first: map[types.ManagedObjectReference]bool{},
 
 		firstHosts: map[types.ManagedObjectReference]types.ManagedObjectReference{},
+		disabled:   new(disabledMethods),
 		done:       make(chan struct{}),
 	}
 	j.made = newMadeObjects(func() { j.note(true) })
@@ -90,8 +97,11 @@ func openJournal(model *simulator.Model, state string, size size) (*journal, err
 			j.firstHosts[host.Self] = *host.Parent
 		}
 	}
-	for _, handler := range []simulator.RegisterObject{j.made, j.hosts, j.tasks} {
+	for _, handler := range []simulator.RegisterObject{j.made, j.hosts, j.tasks, j.disabled} {
 		model.Map().AddHandler(handler)
+	}
+	if err := j.rememberClusters(); err != nil {
+		return nil, err
 	}
 	return j, j.replay()
 }
@@ -173,8 +183,9 @@ func (h *heldAnswer) send(w http.ResponseWriter) {
 
 // knownTo leaves out what a client of that SOAPAction doesn't know.
 func (h *heldAnswer) knownTo(action string) {
-	if all := h.body.Bytes(); len(known(action, all)) != len(all) {
-		h.body = *bytes.NewBuffer(known(action, all))
+	all := h.body.Bytes()
+	if shown := showEntities(showSwitches(known(action, all))); !bytes.Equal(shown, all) {
+		h.body = *bytes.NewBuffer(shown)
 	}
 }
 
@@ -287,11 +298,23 @@ func (j *journal) encodeObjects() error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", object.Reference(), err)
 			}
+			if text == nil {
+				continue
+			}
 			*kind.list = append(*kind.list, text)
 			kept.Highest = max(kept.Highest, number(object.Reference()))
 		}
 	}
 	j.recordHosts(&kept)
+	kept.Disabled = j.disabled.record()
+	if err := j.recordClusters(&kept); err != nil {
+		return err
+	}
+	for _, entity := range j.model.Map().All("Network") {
+		if !j.first[entity.Reference()] {
+			kept.Highest = max(kept.Highest, number(entity.Reference()))
+		}
+	}
 	j.kept = kept
 	return nil
 }
@@ -313,11 +336,20 @@ func (j *journal) waitUntilMade(objects []mo.Reference) {
 	}
 }
 
-// textOf encodes an object under its lock.
+// textOf encodes an object under its lock; nothing if it is gone. With an object goes its lock, while the task that
+// destroys it still changes it.
 func (j *journal) textOf(object mo.Reference) (json.RawMessage, error) {
 	var text bytes.Buffer
 	var err error
-	j.locked(object, func() { err = types.NewJSONEncoder(&text).Encode(managed(object)) })
+	there := false
+	j.locked(object, func() {
+		if there = j.model.Map().Get(object.Reference()) != nil; there {
+			err = types.NewJSONEncoder(&text).Encode(managed(object))
+		}
+	})
+	if !there {
+		return nil, nil
+	}
 	return bytes.TrimSpace(text.Bytes()), err
 }
 

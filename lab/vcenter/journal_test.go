@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -436,5 +437,21 @@ func TestTheJournalIsForItsOwnersEyes(t *testing.T) {
 
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestAMachineThatGoesIsNotWrittenWhileItGoes(t *testing.T) {
+	server, kept, err := serve(settings(t, t.TempDir(), usualSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close(); kept.close() })
+	vm := &simulator.VirtualMachine{}
+	vm.Self = types.ManagedObjectReference{Type: "VirtualMachine", Value: "vm-gone"}
+
+	text, err := kept.textOf(vm) // as one that is in the list still, but not in the registry
+
+	if err != nil || text != nil {
+		t.Errorf("got %s, %v", text, err)
 	}
 }

@@ -95,9 +95,9 @@ func serve(o options) (*simulator.Server, *journal, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	installRules(model, kept, known)
+	files := installRules(model, kept, known)
 	server := model.Service.NewServer()
-	server.Config.Handler = guarded(model, kept.beforeAnswer(server.Config.Handler))
+	server.Config.Handler = guarded(model, files.serve(kept.beforeAnswer(server.Config.Handler)))
 	go kept.follow()
 	return server, kept, nil
 }

@@ -96,11 +96,50 @@ func (r *rules) redirect(method *simulator.Method) {
 		if on := method.This.Type; on == "HostSystem" || on == "ComputeResource" {
 			method.Body = &leaving{on: method.This}
 			method.Name, method.This = "Leave", r.Self
+			return
 		}
+		folder, ok := r.registry.Get(method.This).(*simulator.Folder)
+		r.sendToMachines(method, "Folder", ok && slices.Contains(folder.ChildType, "VirtualMachine"))
+		r.sendToMachines(method, "ResourcePool", true)
+		r.sendToMachines(method, "VirtualApp", true)
 	case *types.MoveInto_Task:
 		r.sendMove(method, &moved{into: method.This, hosts: call.Host, single: false})
 	case *types.MoveHostInto_Task:
 		r.sendMove(method, &moved{into: method.This, hosts: []types.ManagedObjectReference{call.Host}, single: true})
+	case *types.CreateVM_Task:
+		r.sendToMachines(method, "Folder", hasSecret(&call.Config))
+	case *types.CreateChildVM_Task:
+		r.sendToMachines(method, "VirtualApp", hasSecret(&call.Config))
+	case *types.ReconfigVM_Task:
+		keepPlace(&call.Spec)
+		r.sendToMachines(method, "VirtualMachine", hasSecret(&call.Spec))
+	case *types.CreateSnapshot_Task, *types.CreateSnapshotEx_Task, *types.RevertToCurrentSnapshot_Task,
+		*types.RemoveAllSnapshots_Task:
+		r.sendToMachines(method, "VirtualMachine", true)
+	case *types.CreateResourcePool, *types.CreateVApp, *types.UpdateConfig:
+		r.sendToMachines(method, "ResourcePool", true)
+		r.sendToMachines(method, "VirtualApp", true)
+	case *types.PowerOnVApp_Task, *types.PowerOffVApp_Task:
+		r.sendToMachines(method, "VirtualApp", true)
+	case *types.MakeDirectory, *types.DeleteDatastoreFile_Task, *types.MoveDatastoreFile_Task, *types.CopyDatastoreFile_Task:
+		r.sendTo(filesReference, method, "FileManager", true)
+	case *types.SearchDatastore_Task, *types.SearchDatastoreSubFolders_Task:
+		r.sendTo(filesReference, method, "HostDatastoreBrowser", true)
+	case *types.ShutdownGuest, *types.RebootGuest:
+		r.sendToMachines(method, "VirtualMachine", true)
+	case *types.RevertToSnapshot_Task, *types.RemoveSnapshot_Task, *types.RenameSnapshot:
+		r.sendToMachines(method, "VirtualMachineSnapshot", true)
+	}
+}
+
+// sendToMachines sends a call on, as it is, if it is one for our own machines.
+func (r *rules) sendToMachines(method *simulator.Method, kind string, wanted bool) {
+	r.sendTo(machinesReference, method, kind, wanted)
+}
+
+func (r *rules) sendTo(ours types.ManagedObjectReference, method *simulator.Method, kind string, wanted bool) {
+	if wanted && method.This.Type == kind && r.registry.Get(method.This) != nil {
+		method.This = ours
 	}
 }
 

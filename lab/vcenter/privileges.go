@@ -208,6 +208,10 @@ func (r *rules) neededFor(method *simulator.Method) []string {
 			return []string{"Host.Config.AdvancedConfig"}
 		}
 		return []string{"Global.Settings"}
+	case *DisableMethods:
+		return []string{"Global.DisableMethods"}
+	case *EnableMethods:
+		return []string{"Global.EnableMethods"}
 	case *types.ReconfigVM_Task:
 		return reconfiguring(&call.Spec)
 	case *types.Destroy_Task:

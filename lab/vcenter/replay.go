@@ -40,6 +40,12 @@ func (j *journal) replay() error {
 	for _, one := range kept.Joined {
 		highest = max(highest, one.highest())
 	}
+	for _, text := range kept.Hosts {
+		var one hostRecord
+		if err := json.Unmarshal(text, &one); err == nil && one.Network != nil {
+			highest = max(highest, one.Network.highest())
+		}
+	}
 	j.kept.Highest = highest
 	j.countUpTo(highest)
 	if err := j.restoreMembers(kept); err != nil {
@@ -47,6 +53,9 @@ func (j *journal) replay() error {
 	}
 	if err := j.restoreHosts(kept); err != nil {
 		return err
+	}
+	if err := j.restoreClusters(kept); err != nil {
+		return fmt.Errorf("%s: clusters: %w", j.file.path, err)
 	}
 	if err := j.restoreContainers(kept); err != nil {
 		return err
@@ -64,7 +73,7 @@ func (j *journal) replay() error {
 		}
 		j.model.Map().Put(snapshot)
 	}
-	return nil
+	return j.disabled.restore(j.model.Map(), kept.Disabled)
 }
 
 func (j *journal) restoreHosts(kept *record) error {

@@ -18,23 +18,37 @@ type rules struct {
 	registry *simulator.Registry
 	journal  *journal
 	accounts accounts
+	full     fullDatastores
+	disabled *disabledMethods
 }
 
 var rulesReference = types.ManagedObjectReference{Type: "LabRules", Value: "rules"}
 
-func installRules(model *simulator.Model, kept *journal, known accounts) {
+// installRules puts the rules in front of a site. What it gives back answers for the datastores' files.
+func installRules(model *simulator.Model, kept *journal, known accounts) *files {
 	registry := model.Map()
-	r := &rules{registry: registry, journal: kept, accounts: known}
+	r := &rules{registry: registry, journal: kept, accounts: known, disabled: kept.disabled}
 	r.Self = rulesReference
 	registry.Put(r)
 	mendPropertyCollector(registry)
 	mendAuthorization(r)
-	registry.AddHandler(&mender{registry: registry})
+	registry.AddHandler(&mender{registry: registry, logs: addDiagnostics(registry)})
+	vmx := newConfigFiles(registry)
+	registry.AddHandler(vmx)
+	own := &machines{registry: registry, files: vmx, rules: r}
+	own.Self = machinesReference
+	registry.Put(own)
+	for _, kind := range []string{"ResourcePool", "VirtualApp"} {
+		for _, entity := range registry.All(kind) {
+			mendPool(entity)
+		}
+	}
 	for _, entity := range registry.All("VirtualMachine") {
 		inheritSwapPlacement(entity)
 		giveBrowser(registry, entity.(*simulator.VirtualMachine))
 	}
 	registry.Handler = r.before
+	return addFiles(r)
 }
 
 // before sees each call first. A nil object leaves the choice of the object to the simulator.
@@ -55,6 +69,10 @@ func (r *rules) before(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 	}
 	if !readOnly[method.Name] {
 		r.journal.note(!ofOneHost[method.This.Type] && !r.isAdvanced(method.This))
+	}
+	if fault := r.checkDisabled(method.This, method.Name); fault != nil {
+		r.refuse(method, &refusal{name: method.Name, on: method.This, fault: fault})
+		return nil, nil
 	}
 	if fault := r.check(method.This, method.Body); fault != nil {
 		r.refuse(method, &refusal{name: method.Name, on: method.This, body: method.Body, fault: fault})
@@ -96,21 +114,30 @@ func (r *rules) isAdvanced(ref types.ManagedObjectReference) bool {
 func (r *rules) check(on types.ManagedObjectReference, body any) types.BaseMethodFault {
 	switch call := body.(type) {
 	case *types.CreateVM_Task:
-		return first(r.checkName(on, call.Config.Name), r.checkImages(call.Config.DeviceChange))
+		return first(r.checkName(on, call.Config.Name), r.checkNewMachine(&call.Config))
 	case *types.CreateChildVM_Task:
-		return first(r.checkName(r.folderOf(on), call.Config.Name), r.checkImages(call.Config.DeviceChange))
+		return first(r.checkName(r.folderOf(on), call.Config.Name), r.checkNewMachine(&call.Config))
 	case *types.RegisterVM_Task:
 		return r.checkName(on, registeredName(call))
 	case *types.CloneVM_Task:
-		return r.checkName(call.Folder, call.Name)
+		return first(r.checkName(call.Folder, call.Name), r.checkSpaceOf(on))
+	case *types.ReconfigureComputeResource_Task:
+		return r.checkGroups(call.Spec)
+	case *types.CreateVirtualDisk_Task:
+		return r.checkSpaceFor(call.Name)
 	case *types.Rename_Task:
 		return r.checkNewName(on, call.NewName)
 	case *types.MoveIntoFolder_Task:
 		return r.checkMoved(on, call.List)
 	case *types.ReconfigVM_Task:
-		return first(r.checkNewName(on, call.Spec.Name), r.checkImages(call.Spec.DeviceChange))
+		return first(
+			r.checkNewName(on, call.Spec.Name), r.checkVersion(on, &call.Spec), r.checkImages(call.Spec.DeviceChange, r.ownFolder(on)),
+			r.checkNetworks(on, call.Spec.DeviceChange), r.checkSpaceForDisks(on, call.Spec.DeviceChange),
+		)
 	case *types.PowerOnVM_Task:
-		return r.checkImagesOf(on)
+		return first(r.checkSpaceOf(on), r.checkImagesOf(on))
+	case *types.ShutdownGuest, *types.RebootGuest, *types.StandbyGuest:
+		return r.checkTools(on)
 	case *types.AddHost_Task:
 		return r.checkJoin(on, call.Spec.HostName)
 	case *types.AddStandaloneHost_Task:
@@ -160,6 +187,10 @@ func (r *rules) Refuse(ctx *simulator.Context, refused *refusal) soap.HasFault {
 		return &methods.RegisterVM_TaskBody{Res: &types.RegisterVM_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.CloneVM_Task:
 		return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.ReconfigureComputeResource_Task:
+		return &methods.ReconfigureComputeResource_TaskBody{Res: &types.ReconfigureComputeResource_TaskResponse{Returnval: task.Run(ctx)}}
+	case *types.CreateVirtualDisk_Task:
+		return &methods.CreateVirtualDisk_TaskBody{Res: &types.CreateVirtualDisk_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.Rename_Task:
 		return &methods.Rename_TaskBody{Res: &types.Rename_TaskResponse{Returnval: task.Run(ctx)}}
 	case *types.MoveIntoFolder_Task:
@@ -188,6 +219,7 @@ func (r *rules) Refuse(ctx *simulator.Context, refused *refusal) soap.HasFault {
 // vCenter knows that a cluster is one. What it is not, as a pool is no VirtualApp, stays unknown: clients ask for that.
 func (r *rules) recast(method *simulator.Method) {
 	one := &recasting{registry: r.registry}
+	ownKinds(method.Body)
 	one.reference(&method.This)
 	one.all(reflect.ValueOf(method.Body))
 }
@@ -229,6 +261,7 @@ func (c *recasting) all(value reflect.Value) {
 
 func (c *recasting) reference(ref *types.ManagedObjectReference) {
 	// A session's own objects are kept elsewhere, under values like this.
+	ref.Type = ownKind(ref.Type)
 	if ref.Value == "" || strings.HasPrefix(ref.Value, "session[") || c.registry.Get(*ref) != nil {
 		return
 	}
@@ -267,6 +300,7 @@ func derives(one reflect.Type, name string) bool {
 type mender struct {
 	mo.SearchIndex
 	registry *simulator.Registry
+	logs     *diagnostics
 }
 
 func (*mender) Reference() types.ManagedObjectReference {
@@ -279,6 +313,8 @@ func (m *mender) PutObject(_ *simulator.Context, object mo.Reference) {
 		inheritSwapPlacement(one)
 	case *simulator.HostSystem:
 		furnish(m.registry, one, newest)
+	case *simulator.ResourcePool, *simulator.VirtualApp:
+		mendPool(one)
 	case *simulator.DynamicTypeManager:
 		m.registry.Put(&dynamicTypes{mo.SearchIndex{Self: one.Reference()}, one})
 	case *simulator.ManagedMethodExecuter:
@@ -286,12 +322,16 @@ func (m *mender) PutObject(_ *simulator.Context, object mo.Reference) {
 	}
 }
 
-// UpdateObject mends what a task that ends leaves behind.
-func (m *mender) UpdateObject(ctx *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
+// UpdateObject mends what a task that ends leaves behind, and what a VM says of itself when its power changes.
+func (m *mender) UpdateObject(ctx *simulator.Context, object mo.Reference, changes []types.PropertyChange) {
+	if vm, ok := object.(*mo.VirtualMachine); ok {
+		powerChanged(ctx, vm, changes)
+	}
 	task, ok := object.(*mo.Task)
 	if !ok {
 		return
 	}
+	m.logs.note(task)
 	switch task.Info.State {
 	case types.TaskInfoStateSuccess:
 		m.finish(ctx, task.Info.Result)
@@ -309,7 +349,12 @@ func (m *mender) finish(ctx *simulator.Context, result types.AnyType) {
 	}
 	switch made := m.registry.Get(ref).(type) {
 	case *simulator.VirtualMachine:
-		ctx.WithLock(made, func() { giveBrowser(m.registry, made) })
+		ctx.WithLock(made, func() {
+			giveBrowser(m.registry, made)
+			joinApp(ctx, m.registry, made)
+		})
+	case *simulator.DistributedVirtualSwitch:
+		leaveNetworks(ctx, m.registry, made)
 	case *simulator.HostSystem:
 		mountAll(ctx, m.registry, made)
 	}
@@ -330,5 +375,6 @@ func say(failed *types.LocalizedMethodFault) {
 func (m *mender) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
 	if ref.Type == "VirtualMachine" {
 		m.registry.Remove(ctx, browserOf(ref))
+		leaveGroups(ctx, m.registry, ref)
 	}
 }

@@ -56,7 +56,7 @@ func newSite(size size, state string) (*simulator.Model, error) {
 	}
 	for _, entity := range model.Map().All("Datacenter") {
 		center := entity.(*simulator.Datacenter)
-		center.Network = eachOnce(center.Network)
+		center.Network = withoutSwitches(eachOnce(center.Network))
 	}
 	return model, moveDatastores(model, state)
 }

@@ -39,6 +39,7 @@ type switchesWanted struct {
 	LatencyMS *int       `json:"latency_ms"`
 	Failures  *[]failure `json:"failures"`
 	Silent    *[]string  `json:"silent"`
+	Full      *[]string  `json:"full"` // datastores
 }
 
 // failure is an order to let calls fail: the nth one that matches, and as many after it as there are times.
@@ -79,7 +80,16 @@ func (s *switches) set(wanted switchesWanted) error {
 	if wanted.Silent != nil {
 		s.silence(*wanted.Silent)
 	}
+	if wanted.Full != nil {
+		s.fill(*wanted.Full)
+	}
 	return nil
+}
+
+// fill declares which datastores are full.
+func (s *switches) fill(names []string) {
+	rules := s.registry.Get(rulesReference).(*rules)
+	rules.full.set(s.registry, names, func(store *simulator.Datastore, do func()) { rules.journal.locked(store, do) })
 }
 
 func (s *switches) reset() {
@@ -87,6 +97,7 @@ func (s *switches) reset() {
 	defer s.mu.Unlock()
 	s.latency, s.failures = 0, nil
 	s.silence(nil)
+	s.fill(nil)
 }
 
 func (s *switches) silence(hosts []string) {
@@ -254,6 +265,13 @@ func (s *switches) check(wanted switchesWanted) error {
 			}
 		}
 	}
+	if wanted.Full != nil {
+		for _, name := range *wanted.Full {
+			if err := s.checkDatastore(name); err != nil {
+				return fmt.Errorf("full: %w", err)
+			}
+		}
+	}
 	if wanted.Failures != nil {
 		for index, one := range *wanted.Failures {
 			if err := s.checkFailure(one); err != nil {
@@ -292,6 +310,15 @@ func (s *switches) checkHost(name string) error {
 		}
 	}
 	return fmt.Errorf("there is no host %q", name)
+}
+
+func (s *switches) checkDatastore(name string) error {
+	for _, entity := range s.registry.All("Datastore") {
+		if entity.Entity().Name == name {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no datastore %q", name)
 }
 
 func orOne(number *int) int {

@@ -64,16 +64,97 @@ func registeredName(call *types.RegisterVM_Task) string {
 	return path.Dir(file.Path)
 }
 
-// checkImages refuses a CD-ROM drive with an ISO image that can't be there.
-func (r *rules) checkImages(changes []types.BaseVirtualDeviceConfigSpec) types.BaseMethodFault {
+// checkImages refuses a CD-ROM drive with an ISO image that isn't there. One in the VM's own folder may come later:
+// vic-machine makes the VM first and then uploads beside it (facts/vic-machine.md); power on looks again.
+func (r *rules) checkImages(changes []types.BaseVirtualDeviceConfigSpec, own string) types.BaseMethodFault {
 	for index, change := range changes {
 		device := change.GetVirtualDeviceConfigSpec()
 		if device.Operation == types.VirtualDeviceConfigSpecOperationRemove {
 			continue
 		}
-		if fault := r.checkImage(device.Device, index); fault != nil {
+		fault := r.checkImage(device.Device, index)
+		if missing, ok := fault.(*types.FileNotFound); ok && liesIn(missing.File, own) {
+			continue
+		}
+		if fault != nil {
 			return fault
 		}
+	}
+	return nil
+}
+
+// liesIn says whether a file's folder on its datastore is of the given name.
+func liesIn(file, folder string) bool {
+	var at object.DatastorePath
+	return folder != "" && at.FromString(file) && path.Dir(at.Path) == folder
+}
+
+// ownFolder is the folder of a VM's files.
+func (r *rules) ownFolder(ref types.ManagedObjectReference) string {
+	var at object.DatastorePath
+	vm, ok := r.registry.Get(ref).(*simulator.VirtualMachine)
+	if !ok || !at.FromString(vm.Config.Files.VmPathName) {
+		return ""
+	}
+	return path.Dir(at.Path)
+}
+
+// checkNetworks refuses a card on a network that its datacenter doesn't have; the simulator crashes on it.
+func (r *rules) checkNetworks(
+	on types.ManagedObjectReference, changes []types.BaseVirtualDeviceConfigSpec,
+) types.BaseMethodFault {
+	for index, change := range changes {
+		device := change.GetVirtualDeviceConfigSpec()
+		if device.Operation == types.VirtualDeviceConfigSpecOperationRemove || device.Device == nil {
+			continue
+		}
+		known := true
+		switch backing := device.Device.GetVirtualDevice().Backing.(type) {
+		case *types.VirtualEthernetCardNetworkBackingInfo:
+			known = r.hasNetwork(on, backing.DeviceName)
+		case *types.VirtualEthernetCardDistributedVirtualPortBackingInfo:
+			group := types.ManagedObjectReference{Type: "DistributedVirtualPortgroup", Value: backing.Port.PortgroupKey}
+			known = r.registry.Get(group) != nil
+		}
+		if !known {
+			fault := &types.InvalidDeviceSpec{DeviceIndex: int32(index)}
+			fault.Property = "virtualDeviceSpec.device.backing"
+			return fault
+		}
+	}
+	return nil
+}
+
+// hasNetwork says whether an object's datacenter has a network; of an object that isn't there yet, any may be its own.
+func (r *rules) hasNetwork(on types.ManagedObjectReference, name string) bool {
+	var own types.ManagedObjectReference
+	if entity, ok := r.registry.Get(on).(mo.Entity); ok {
+		own = datacenterOf(r.registry, entity)
+	}
+	for _, entity := range r.registry.All("Datacenter") {
+		center := entity.(*simulator.Datacenter)
+		if own.Value == "" || center.Self == own {
+			found := false
+			r.journal.locked(center, func() { found = r.registry.FindByName(name, center.Network) != nil })
+			if found {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkVersion refuses a change of settings that have changed since the client read them (vSphere API reference:
+// ConcurrentAccess of ReconfigVM_Task).
+func (r *rules) checkVersion(ref types.ManagedObjectReference, spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
+	vm, ok := r.registry.Get(ref).(*simulator.VirtualMachine)
+	if !ok || spec.ChangeVersion == "" {
+		return nil
+	}
+	var is string
+	r.journal.locked(vm, func() { is = vm.Config.ChangeVersion })
+	if is != spec.ChangeVersion {
+		return new(types.ConcurrentAccess)
 	}
 	return nil
 }
@@ -83,6 +164,9 @@ func (r *rules) checkImagesOf(ref types.ManagedObjectReference) types.BaseMethod
 	vm, ok := r.registry.Get(ref).(*simulator.VirtualMachine)
 	if !ok {
 		return nil
+	}
+	if there, known := r.holds(vm.Config.Files.VmPathName); known && !there {
+		return &types.FileNotFound{FileFault: types.FileFault{File: vm.Config.Files.VmPathName}}
 	}
 	for index, device := range vm.Config.Hardware.Device {
 		if connect := device.GetVirtualDevice().Connectable; connect == nil || !connect.StartConnected {

@@ -84,6 +84,14 @@ func TestAnISOImageThatIsNotThereIsRefused(t *testing.T) {
 	expect[*types.InvalidDeviceSpec](t, one.failed(one.create(withImage("photon", "[nowhere] iso/none.iso"), pool)))
 }
 
+func TestAnISOImageInTheMachinesOwnFolderMayComeAfterIt(t *testing.T) {
+	one := start(t, t.TempDir())
+	vm := one.made(withImage("photon", "[LocalDS_0] photon/own.iso"))
+	one.done(vm.Reconfigure(one.ctx, withImage("photon", "[LocalDS_0] photon/other.iso")))
+
+	expect[*types.FileNotFound](t, one.failed(vm.PowerOn(one.ctx)))
+}
+
 func TestAnISOImagesDatastoreIsFilledIn(t *testing.T) {
 	one := start(t, t.TempDir())
 	one.web(http.MethodPut, "/folder/iso/photon.iso", url.UserPassword(user, password), strings.NewReader("image"))
