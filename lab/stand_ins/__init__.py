@@ -1,0 +1,1 @@
+"""Programs that stand in for ones that can't be had: they take what those take and say what those say; for tests."""
