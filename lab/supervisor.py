@@ -267,9 +267,11 @@ class Lab:
 def build(premises: Premises) -> dict[str, Part]:
     """Name → part, every one after those that it needs."""
     from lab.parts import engine
+    from lab.parts.bundles import Bundles
     from lab.parts.host_engine import HostEngine
     from lab.parts.images import Images
     from lab.parts.registry import Registry
+    from lab.parts.site import Site
     from lab.parts.vcenter import VCenter
 
     own_engine = engine.can_run_here()
@@ -279,6 +281,8 @@ def build(premises: Premises) -> dict[str, Part]:
         Registry(premises),
         Images(premises),
     ]
+    if own_engine:  # what comes alive in the site runs on daemons of its own
+        parts += [Bundles(premises), Site(premises)]
     return {part.name: part for part in parts}
 
 

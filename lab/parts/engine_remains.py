@@ -42,14 +42,19 @@ def make_bridge(addresses: Addresses) -> None:
 
 
 def end_containers(addresses: Addresses) -> None:
-    """Kills what still runs in the lab's control groups, and removes these."""
+    """Kills what still runs in the engine's control groups, and removes these."""
+    end_groups(addresses.bridge)
+
+
+def end_groups(name: str) -> None:
+    """Kills what still runs in the control groups of a name, and removes these."""
     deadline = time.monotonic() + END_LIMIT_S
-    while any(_groups(addresses)) and time.monotonic() < deadline:
-        processes.kill_all(_members(addresses))
-        for group in _groups(addresses):
+    while any(_groups(name)) and time.monotonic() < deadline:
+        processes.kill_all(_members(name))
+        for group in _groups(name):
             for folder in sorted(_folders(group), key=lambda folder: len(folder.parts), reverse=True):
                 _remove_group(folder)
-        if any(_groups(addresses)):
+        if any(_groups(name)):
             time.sleep(_POLL_S)
 
 
@@ -119,9 +124,9 @@ def _noted_bridges(data: Path) -> set[str]:
     return {name.decode() for name in re.findall(rb'"BridgeName":"(br-[0-9a-f]{12})"', content)}
 
 
-def _groups(addresses: Addresses) -> list[Path]:
-    """The lab's control group in every hierarchy."""
-    return [*CONTROL_GROUPS.glob(f"*/{addresses.bridge}"), *CONTROL_GROUPS.glob(addresses.bridge)]
+def _groups(name: str) -> list[Path]:
+    """The control group of that name in every hierarchy."""
+    return [*CONTROL_GROUPS.glob(f"*/{name}"), *CONTROL_GROUPS.glob(name)]
 
 
 def _folders(group: Path) -> Iterator[Path]:
@@ -129,9 +134,9 @@ def _folders(group: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _members(addresses: Addresses) -> set[int]:
+def _members(name: str) -> set[int]:
     found: set[int] = set()
-    for group in _groups(addresses):
+    for group in _groups(name):
         for folder in _folders(group):
             try:
                 found |= {int(pid) for pid in (folder / "cgroup.procs").read_text().split()}

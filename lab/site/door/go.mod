@@ -1,0 +1,3 @@
+module drydock.local/door
+
+go 1.24
