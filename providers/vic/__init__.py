@@ -1,0 +1,1 @@
+"""vic-machine and the Virtual Container Hosts that it makes: clients only."""
