@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.compose_app import ComposeAppSettings
 from components.esxi_firewall import EsxiFirewallRuleSettings
 from components.photon_vm import PhotonVmSettings
+from components.vch import VchSettings
 from providers.kit.model import BadInputs, nearest, parse
 
 PROJECT = "drydock"
@@ -24,6 +25,7 @@ class Settings(BaseModel):
 
     vm: PhotonVmSettings | None = Field(None, description="The Photon OS VM.")
     firewall: EsxiFirewallRuleSettings | None = Field(None, description="The ESXi firewall rule.")
+    vch: VchSettings | None = Field(None, description="The Virtual Container Host; without it: docker_host.")
     app: ComposeAppSettings | None = Field(None, description="The application.")
     vsphere_thumbprint: str | None = Field(
         None,

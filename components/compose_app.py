@@ -21,6 +21,8 @@ _NAME = r"^[a-z0-9][a-z0-9_-]*$"
 # Stands in a value while the file is read; no value of a settings file can hold a control character.
 _SECRET_MARK = "\x01{}\x02"
 _SECRET_IN_TEXT = re.compile("\x01(.+?)\x02")
+# The same for the host's address, which a VCH has only once it is made.
+_HOST_MARK = "\x03host\x04"
 
 
 class ComposeAppSettings(ComponentSettings):
@@ -76,7 +78,7 @@ class ComposeApp(Component[ComposeAppSettings]):
         for name in app.in_start_order():
             self._containers[name] = self._container(name, app.services[name])
         images = {name: container.image for name, container in self._containers.items()}
-        return {"app_url": self._url(app), "images": images}
+        return {"app_url": self._placed(self._url(app)), "images": images}
 
     def _read(self) -> ComposeFile:
         """Read twice: the page's own address, which the file may ask for, is known after the first time."""
@@ -99,7 +101,13 @@ class ComposeApp(Component[ComposeAppSettings]):
     def _url(self, app: ComposeFile) -> str:
         ports = [port for service in app.services.values() for port in service.ports if port.protocol == "tcp"]
         page = self._settings.page or (ports[0].published if ports else None)
-        return f"http://{self._host.reached_at}:{page}/" if page else ""
+        return f"http://{_HOST_MARK}:{page}/" if page else ""
+
+    def _placed(self, text: str) -> pulumi.Input[str]:
+        """A text with the host's address in its place."""
+        if _HOST_MARK not in text:
+            return text
+        return self._host.reached_at.apply(lambda host: text.replace(_HOST_MARK, host))
 
     def _network(self, app: ComposeFile, name: str) -> Network:
         spec = app.networks.get(name)
@@ -109,6 +117,7 @@ class ComposeApp(Component[ComposeAppSettings]):
             driver=spec.driver if spec else "bridge",
             labels={**(spec.labels if spec else {}), **self._labels(network=name)},
             adopt=self._settings.adopt or None,
+            connection=self._host.connection,
             opts=self.child(),
         )
 
@@ -122,11 +131,13 @@ class ComposeApp(Component[ComposeAppSettings]):
             labels={**spec.labels, **self._labels(volume=name)},
             delete_data=self._settings.delete_volumes or None,
             adopt=self._settings.adopt or None,
+            connection=self._host.connection,
             opts=self.child(),
         )
 
     def _container(self, name: str, service: Service) -> Container:
         self._refuse_secrets_outside_the_environment(name, service)
+        self._refuse_the_host_outside_the_environment(name, service)
         plain, secret = _split(service.environment)
         labels = self._labels(service=name) | {"com.docker.compose.container-number": "1"}
         return Container(
@@ -136,8 +147,8 @@ class ComposeApp(Component[ComposeAppSettings]):
             container_name=service.container_name or f"{self._project}-{name}-1",
             image=self._settings.images.get(name, service.image),
             command=shlex.split(service.command) if isinstance(service.command, str) else service.command,
-            environment=plain or None,
-            secret_environment=secret or None,
+            environment={key: self._placed(value) for key, value in plain.items()} or None,
+            secret_environment={key: self._placed(value) for key, value in secret.items()} or None,
             ports=[_port_argument(port) for port in service.ports] or None,
             mounts=[
                 {"volume": self._volumes[one.volume].name, "target": one.target, "read_only": one.read_only}
@@ -148,6 +159,7 @@ class ComposeApp(Component[ComposeAppSettings]):
             restart=service.restart,
             labels={**service.labels, **labels},
             adopt=self._settings.adopt or None,
+            connection=self._host.connection,
             opts=self.child(*(self._containers[other] for other in service.depends_on)),
         )
 
@@ -162,6 +174,14 @@ class ComposeApp(Component[ComposeAppSettings]):
                 raise pulumi.RunError(
                     f"{self._settings.file}: services.{name}.{key}: the secret '{found[1]}' may only stand in "
                     "'environment'; everything else can be seen by whoever lists containers"
+                )
+
+    def _refuse_the_host_outside_the_environment(self, name: str, service: Service) -> None:
+        for key, value in service.model_dump(exclude={"environment"}).items():
+            if _HOST_MARK.strip("\x03\x04") in repr(value) and "\\x03" in repr(value):
+                raise pulumi.RunError(
+                    f"{self._settings.file}: services.{name}.{key}: APP_URL may only stand in 'environment'; it is "
+                    "known once its Docker host is there"
                 )
 
 

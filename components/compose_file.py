@@ -101,7 +101,7 @@ class Network(_Part):
 class Volume(_Part):
     """A named volume of the application."""
 
-    driver: str = "local"
+    driver: str | None = None
     driver_opts: dict[str, str] = {}
     name: str | None = None
     labels: dict[str, str] = {}

@@ -17,7 +17,7 @@ from providers.kit import journal
 
 MEMORY_DISK = Path("/dev/shm")
 # What these need runs in processes of their own; all others share one lab, or look at what the machine has of labs.
-BESIDE_THE_LAB = ("conformance", "esxi")
+BESIDE_THE_LAB = ("conformance", "esxi", "stand_ins")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

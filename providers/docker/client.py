@@ -140,7 +140,9 @@ class Engine:
                 return None
         return VolumeInfo(one["Name"], one["Driver"], one.get("Options") or {}, one.get("Labels") or {})
 
-    def create_volume(self, name: str, driver: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
+    def create_volume(
+        self, name: str, driver: str | None, options: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
         with self.speaking(f"volume {name}"):
             self._api.create_volume(name, driver=driver, driver_opts=dict(options), labels=dict(labels))
 

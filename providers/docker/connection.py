@@ -32,6 +32,7 @@ class Connection:
     Args:
         host: ``unix:///path`` or ``tcp://address:port``.
         ca, cert, key: PEM texts; without `cert` and `key` no client certificate is shown.
+        server_name: the name in the host's certificate, where it isn't the address; a VCH's may be one without DNS.
         cert_path: a folder with ca.pem and, for a client certificate, cert.pem and key.pem, where no texts are given.
     """
 
@@ -40,12 +41,14 @@ class Connection:
     cert: str | None = field(default=None, repr=False)
     key: str | None = field(default=None, repr=False)
     cert_path: str | None = None
+    server_name: str | None = None
 
     @classmethod
     def of(cls, settings: Settings, given: Mapping[str, Any] | None = None) -> Connection:
         """As given, else as the stack's config or the environment says, in the way of Docker's own command line."""
         if given:
-            return cls(given["host"], given.get("ca"), given.get("cert"), given.get("key"))
+            texts = (given.get("ca"), given.get("cert"), given.get("key"))
+            return cls(given["host"], *texts, server_name=given.get("server_name"))
         host = settings.value("docker_host", "DOCKER_HOST") or DEFAULT_HOST
         folder = settings.value("docker_cert_path", "DOCKER_CERT_PATH")
         if folder is None and settings.value("docker_tls_verify", "DOCKER_TLS_VERIFY"):
@@ -67,7 +70,7 @@ class Connection:
         Raises:
             Permanent: the TLS material can't be used.
         """
-        tls = _Tls(self._context()) if self.uses_tls else None
+        tls = _Tls(self._context(), self.server_name) if self.uses_tls else None
         base = self.host.replace("tcp://", "https://", 1) if tls else self.host
         client = _Client(base_url=base, tls=tls or False, version=version, timeout=int(CALL_TIMEOUT_S))
         client.trust_env = False  # REQUESTS_CA_BUNDLE would replace our CA (facts/lab.md)
@@ -113,18 +116,20 @@ class _Client(docker.APIClient):
 class _Tls(docker.tls.TLSConfig):
     """docker-py takes paths of files and reads them at every new connection; this needs no file."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
         self._context = context
+        self._server_name = server_name
 
     def configure_client(self, client: Any) -> None:
-        client.mount("https://", _Adapter(self._context))
+        client.mount("https://", _Adapter(self._context, self._server_name))
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
     """Connections that trust what the context trusts, whatever requests would add."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
         self._context = context
+        self._server_name = server_name
         super().__init__(pool_maxsize=_CONNECTIONS)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
@@ -132,7 +137,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         place, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return place, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+        named = {"server_hostname": self._server_name} if self._server_name else {}
+        return place, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED", **named}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"

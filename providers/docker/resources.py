@@ -49,6 +49,7 @@ class HostConnection(_Part):
     ca: str | None = Field(None, description="PEM text of its CA.")
     cert: str | None = Field(None, description="PEM text of our client certificate.")
     key: str | None = Field(None, description="PEM text of its key.")
+    server_name: str | None = Field(None, description="The name in its certificate, where that isn't the address.")
 
 
 class DockerInputs(Inputs):
@@ -198,7 +199,7 @@ class Network(KitResource, module="docker", name="Network"):
         driver: its driver; default ``bridge``. Another one replaces the network.
         labels: labels, given when it is made.
         adopt: takes over one that exists and isn't this stack's.
-        connection: ``{host, ca, cert, key}``; absent: DOCKER_HOST.
+        connection: ``{host, ca, cert, key, server_name}``; absent: DOCKER_HOST.
 
     Outputs: name, driver, network_id.
     """
@@ -229,7 +230,7 @@ class VolumeInputs(DockerInputs):
     """Arguments of `Volume`."""
 
     name: str = Field(min_length=1, description="The volume's name on the host.")
-    driver: str = Field("local", min_length=1, description="Its driver.")
+    driver: str | None = Field(None, min_length=1, description="Its driver; absent: the host's own.")
     driver_opts: dict[str, str] = Field({}, description="The driver's options; on a VCH Capacity and VolumeStore.")
     delete_data: bool = Field(False, description="Whether destroy deletes the volume with its data.")
 
@@ -297,7 +298,7 @@ class Volume(KitResource, module="docker", name="Volume"):
         labels: labels, given when it is made.
         delete_data: whether destroy deletes the volume; default False: it stays, and the next `up` takes it over.
         adopt: takes over one that exists and isn't this stack's.
-        connection: ``{host, ca, cert, key}``; absent: DOCKER_HOST.
+        connection: ``{host, ca, cert, key, server_name}``; absent: DOCKER_HOST.
 
     Outputs: name, driver.
     """
@@ -614,7 +615,7 @@ class Container(KitResource, module="docker", name="Container"):
         stop_grace_period_s: seconds that it may take to stop; default 10.
         wait_timeout_s: seconds until a new one must be proven; default 60.
         adopt: takes over one that exists and isn't this stack's.
-        connection: ``{host, ca, cert, key}``; absent: DOCKER_HOST.
+        connection: ``{host, ca, cert, key, server_name}``; absent: DOCKER_HOST.
 
     Outputs: container_id, container_name, image (by digest), running.
 

@@ -60,6 +60,9 @@ class Call(Generic[C, S]):
         before: what was there before our first change.
         creating: whether the resource is not in state yet.
         looks: what `observe` read, for the `apply` or `remove` that follows; anew in each try.
+        last: what the state said before this operation.
+        memory: what is remembered of the last run.
+        learned: what `apply` got to know and no observation tells, for the `observe` that follows; one an operation.
     """
 
     client: C
@@ -68,6 +71,9 @@ class Call(Generic[C, S]):
     before: S | None = None
     creating: bool = False
     looks: dict[str, Any] = field(default_factory=dict)
+    last: S | None = None
+    memory: Memory = field(default_factory=Memory)
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def secret(self, name: str) -> Secret:
         """A secret of the stack, by its name."""
@@ -113,6 +119,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         always_there: the thing can be set but neither made nor removed (a host's ruleset).
         not_shown: arguments that are no state, though the state has a field of their name.
         looks_ahead: whether new or changed inputs are held against the system in the preview already.
+        secret_outputs: fields of the state that are secret.
         retries: how `Temporary` errors are tried again.
     """
 
@@ -126,6 +133,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     always_there: ClassVar[bool] = False
     not_shown: ClassVar[frozenset[str]] = frozenset()
     looks_ahead: ClassVar[bool] = False
+    secret_outputs: ClassVar[frozenset[str]] = frozenset()
     retries: ClassVar[RetryPolicy] = RetryPolicy()
 
     # What a provider fills in
@@ -171,6 +179,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         known = [name for name in self.inputs.model_fields if name in self.state.model_fields]
         return {name: getattr(desired, name) for name in known if name in desired.model_fields_set}
 
+    def default(self, name: str, there: S) -> Any:
+        """What the state should say of an argument that was taken out of the program."""
+        return self.inputs.model_fields[name].get_default(call_default_factory=True)
+
     def secret_values(self, settings: Settings, desired: I) -> Mapping[str, Secret]:
         """The secrets that the inputs name, by path, looked up. Raises `UnknownSecret`."""
         return {}
@@ -186,6 +198,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def foresee(self, desired: I, there: S | None) -> Foresight:
         """What the system's state says of the inputs; called in a preview where `looks_ahead`."""
         return Foresight()
+
+    def foretell(self, desired: I, there: S, changes: Sequence[Change]) -> str:
+        """What the changes will come to and what they cost, for the preview's line. Raises what refuses them."""
+        return ""
 
     def claims(self, desired: I, there: S) -> Mapping[str, str]:
         """What no other resource of the program may manage: its name with the system → in the user's words."""
@@ -253,10 +269,13 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             replaces: list[str] = []
             if not holds(given, UNKNOWN):
                 desired = self._parse(given)
-                self._refuse_claimed(desired, self.state.model_validate(olds), _name(news))
+                there = self.state.model_validate(olds)
+                self._refuse_claimed(desired, there, _name(news))
                 replaces = sorted({one.path.split(".")[0] for one in changes if self.replaces(one, desired)})
                 if changes:
-                    pulumi.log.info(redact(f"{self.describe(desired)}: {summary(changes)}"))
+                    told = self.foretell(desired, there, changes)
+                    line = f"{self.describe(desired)}: {summary(changes)}"
+                    pulumi.log.info(redact(f"{line}; {told}" if told else line))
             else:
                 replaces = sorted({one.path.split(".")[0] for one in changes} & self.replace_on)
             return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=True)
@@ -265,14 +284,15 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         with self._told():
             given = _arguments(props)
             desired = self._parse(given)
-            state, memory = self._settle(desired, given, Memory.new(), creating=True)
+            state, memory = self._settle(desired, given, Memory.new(), None)
             return CreateResult(self.identify(desired, state), self._outputs(state, memory))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         with self._told():
             memory, desired = self._last(props)
             memory = self._recalled(desired, memory)
-            state = self._try(desired, memory, lambda call: self.observe(call, desired))
+            last = self.state.model_validate(props)
+            state = self._try(desired, memory, lambda call: self.observe(call, desired), last)
             if state is None:
                 return ReadResult(None, {})  # outs=None crashes the SDK
             return ReadResult(id_, self._outputs(state, memory), inputs=dict(memory.applied))
@@ -285,7 +305,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             touched = {change.path.split(".")[0] for change in self.changes(olds, given)}
             if touched and touched <= self.without_calls:
                 return UpdateResult(self._outputs(self.state.model_validate(olds), memory.having(applied=given)))
-            state, memory = self._settle(desired, given, memory, creating=False)
+            state, memory = self._settle(desired, given, memory, self.state.model_validate(olds))
             return UpdateResult(self._outputs(state, memory))
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
@@ -299,7 +319,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 seen[:] = [] if there is None else [there]
                 return None if there is None else self.remove(call, desired, there)
 
-            failed = self._try(desired, memory, attempt)
+            failed = self._try(desired, memory, attempt, self.state.model_validate(props))
             if failed:
                 raise self.incomplete(desired, failed, seen[0])
             self._journal(desired).forget()
@@ -309,8 +329,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         memory = Memory.of(olds)
         if holds(given, UNKNOWN):
             return list(self._known_later(given, memory))
-        desired = self._parse(given)
-        there = self.state.model_validate(olds)
+        return self.differences(self._parse(given), self.state.model_validate(olds), memory)
+
+    def differences(self, desired: I, there: S, memory: Memory) -> list[Change]:
+        """As `changes`, of a state that was just observed: what `apply` has to do."""
         found = self._compared(self._expected(desired, there, memory), there)
         found += self._taken_out(desired, there, memory)
         # What a part of the thing tells already (`hosts.a.enabled`) isn't told twice; a replacement always is.
@@ -342,7 +364,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         taken_out = memory.applied.keys() - desired.model_fields_set
         for name in self.inputs.model_fields:
             if name in taken_out and name in self.state.model_fields and name not in expected:
-                expected[name] = self.inputs.model_fields[name].get_default(call_default_factory=True)
+                expected[name] = self.default(name, there)
         return expected
 
     def _taken_out(self, desired: I, there: S, memory: Memory) -> Iterator[Change]:
@@ -446,9 +468,13 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _outputs(self, state: S, memory: Memory) -> dict[str, Any]:
         return {**plain(self.marked(state, memory.parts)), MEMORY: plain(memory)}
 
-    def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, *, creating: bool) -> tuple[S, Memory]:
-        """Applies and observes; what got done before an error is kept in state, so that the next run finishes it."""
+    def _settle(self, desired: I, given: Mapping[str, Any], memory: Memory, last: S | None) -> tuple[S, Memory]:
+        """Applies and observes; what got done before an error is kept in state, so that the next run finishes it.
+
+        Without a last state the resource is being created.
+        """
         memory = self._recalled(desired, memory)
+        learned: dict[str, Any] = {}
         first: list[S | None] = []
         before: list[S | None] = []
         leftover: list[DrydockError] = []
@@ -457,7 +483,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             there = self.observe(call, desired)
             if not first:
                 left = None
-                if creating and there is not None and not self.always_there:
+                if last is None and there is not None and not self.always_there:
                     left = self._take_over(call, desired, there)
                     leftover.extend(left or [])
                 before.append(there if left is None else None)
@@ -468,13 +494,13 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         failed: Mapping[str, str] | None = None
         error: DrydockError | None = None
         try:
-            failed = self._try(desired, memory, attempt, creating)
+            failed = self._try(desired, memory, attempt, last, learned)
         except Exception as raised:  # noqa: BLE001 - also a mistake of ours must not make us forget what was done
             error = self._as_error(raised)
         if error is not None and not first:
             raise error
         try:
-            state = self._try(desired, memory, lambda call: self.observe(call, desired))
+            state = self._try(desired, memory, lambda call: self.observe(call, desired), last, learned)
         except Exception as raised:  # noqa: BLE001 - as above
             error = error or self._as_error(raised)
             state = first[0]  # nobody can tell what got done; what was there before must not be forgotten
@@ -521,7 +547,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         In the list is what a killed run left otherwise than it is wanted now.
         """
         found = self._compared(self.expected(desired, there), there)
-        fixed = [change for change in found if change.path.split(".")[0] in self.replace_on]
+        fixed = [change for change in found if self.replaces(change, desired)]
         if self.ours(call, desired, there):
             left = Permanent(
                 f"is left from an earlier run ({summary(fixed)})",
@@ -544,16 +570,35 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             remedy="Choose another name, or set `adopt=True` to take it over.",
         )
 
-    def _try(self, desired: I, memory: Memory, work: Callable[[Call[C, S]], R], creating: bool = False) -> R:
+    def _try(
+        self,
+        desired: I,
+        memory: Memory,
+        work: Callable[[Call[C, S]], R],
+        last: S | None = None,
+        learned: dict[str, Any] | None = None,
+    ) -> R:
         """Runs work on the shared session, again after temporary errors, with a new session where it was lost."""
         settings = self.settings
         endpoint = (type(self).kind.split(".")[0], self.endpoint(settings, desired))
         before = self.state.model_validate(memory.before) if memory.before else None
 
+        def call(client: C) -> Call[C, S]:
+            return Call(
+                client,
+                settings,
+                memory.key,
+                before,
+                creating=last is None and learned is not None,
+                last=last,
+                memory=memory,
+                learned={} if learned is None else learned,
+            )
+
         def once() -> R:
             with SESSIONS.lend(endpoint, lambda: self.connect(settings, desired)) as client:
                 try:
-                    return work(Call(client, settings, memory.key, before, creating))
+                    return work(call(client))
                 except SessionLost:
                     SESSIONS.drop(endpoint, client)
                     raise

@@ -39,7 +39,7 @@ class KitResource(Resource):
         given = {key: value for key, value in arguments.items() if value is not None}
         above = opts.parent.pulumi_resource_name if opts is not None and opts.parent is not None else ""
         given[NAME_KEY] = f"{above}/{name}" if above else name
-        hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY])
+        hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY, *sorted(provider.secret_outputs)])
         super().__init__(provider, name, {**outputs, **given}, pulumi.ResourceOptions.merge(hidden, opts))
         self.remembered.apply(end_run_when_unfinished)
         for output in provider.not_shown & provider.state.model_fields.keys():

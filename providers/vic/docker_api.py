@@ -72,9 +72,9 @@ def look(entrance: Entrance) -> View:
     try:
         with _connected(entrance) as pool:
             info = _asked(pool, "/info")
-            if info is None:
+            if not isinstance(info, dict):
                 return View("its Docker API answers with an error")
-            told = dict(info.get("SystemStatus") or [])
+            told = {one[0]: one[1] for one in info.get("SystemStatus") or [] if len(one) == 2}
             driver = str(info.get("Driver"))
             status = str(told.get(driver) or "its Docker API doesn't say how it is")
             version = _asked(pool, "/version") or {}

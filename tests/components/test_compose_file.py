@@ -64,7 +64,7 @@ def test_the_blogs_file_is_read_as_it_stands(write) -> None:
     assert gogs.ports == [Port(published=10080, target=3000), Port(published=10022, target=22)]
     assert gogs.volumes == [Mount(volume="gogsvol2", target="/data")]
     assert app.services["gogsdb"].environment["PGDATA"] == "/var/lib/postgresql/data/data"
-    assert (app.volumes["gogsvol1"].driver, app.volumes["gogsvol2"].driver) == ("local", "local")
+    assert (app.volumes["gogsvol1"].driver, app.volumes["gogsvol2"].driver) == ("local", None)
 
 
 def test_a_service_starts_after_those_it_depends_on(write) -> None:

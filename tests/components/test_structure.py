@@ -26,7 +26,8 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.made[args.name] = (args.typ, {key: value for key, value in args.inputs.items() if key != "__provider"})
-        return f"{args.name}-id", dict(args.inputs)
+        made = {"docker_host": "tcp://192.0.2.7:2376"} if args.typ.endswith(":VirtualContainerHost") else {}
+        return f"{args.name}-id", {**args.inputs, **made}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         return {"id": f"{args.args['name']}-id", "resourcePoolId": "pool-id", "name": args.args["name"]}
@@ -75,6 +76,49 @@ def test_the_lab_stack_is_a_vm_a_ruleset_and_the_application(recorder: Recorder,
         "app-gogsdb": "docker:Container",
         "app-gogs": "docker:Container",
     }
+
+
+VCH = {
+    "name": "vch1",
+    "compute_resource": "DC0_C0",
+    "image_store": "LocalDS_0/images",
+    "volume_stores": {"default": "LocalDS_0/volumes"},
+    "bridge_network": "DC0_DVPG0",
+    "tls": {"cname": "vch1.example.com"},
+    "bundle": {"version": "1.5.6", "source": "https://vic.example.com:9443/vic_1.5.6.tar.gz"},
+}
+
+
+def test_with_a_vch_the_application_runs_on_it(recorder: Recorder, lab_config: dict[str, Any]) -> None:
+    run({**lab_config, "drydock:vch": VCH})
+
+    kinds = {name: kind.rpartition("/")[2] for name, (kind, _) in recorder.made.items()}
+    assert (kinds["vch-bundle"], kinds["vch"]) == ("vic:Bundle", "vic:VirtualContainerHost")
+    _, vch = recorder.made["vch"]
+    assert vch["bundle"] == VCH["bundle"]
+    assert {name: vch[name] for name in VCH if name != "bundle"} == {one: VCH[one] for one in VCH if one != "bundle"}
+    for name in ("app-gogsnet", "app-gogsvol1", "app-gogs"):
+        assert (
+            recorder.made[name][1]["connection"]["value"]["host"] == "tcp://192.0.2.7:2376"
+        )  # the key makes it secret
+
+
+def test_without_a_vch_the_docker_host_of_the_stack_needs_nothing_said(
+    recorder: Recorder, lab_config: dict[str, Any]
+) -> None:
+    run(lab_config)
+
+    assert "vch" not in recorder.made
+    assert "connection" not in recorder.made["app-gogs"][1]
+
+
+def test_a_bundle_without_a_source_is_told_by_setting_and_variable(
+    recorder: Recorder, lab_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIC_BUNDLE", raising=False)
+
+    with pytest.raises(pulumi.RunError, match="setting vch.bundle.source is not set, and VIC_BUNDLE isn't either"):
+        run({**lab_config, "drydock:vch": {**VCH, "bundle": {"version": "1.5.6"}}})
 
 
 def test_secrets_go_to_the_container_by_name_only(recorder: Recorder, lab_config: dict[str, Any]) -> None:

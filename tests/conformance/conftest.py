@@ -9,7 +9,7 @@ import pytest
 
 from providers.kit import journal, secrets
 from providers.kit.retry import RetryPolicy
-from tests.conformance import docker_worlds, esxi_lab_worlds, esxi_world, fake_worlds  # noqa: F401 - registers them
+from tests.conformance import docker_worlds, esxi_lab_worlds, esxi_world, fake_worlds, vic_world  # noqa: F401 - registers them
 from tests.conformance.engine import end_process
 from tests.conformance.world import WORLDS, World, names
 

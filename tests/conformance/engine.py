@@ -21,7 +21,8 @@ from pulumi.runtime import rpc
 
 from providers.kit import journal
 from providers.kit.claims import CLAIMS
-from providers.kit.provider import MEMORY, NAME_KEY, PROVIDER_KEY, Provider
+from providers.kit.model import MEMORY
+from providers.kit.provider import NAME_KEY, PROVIDER_KEY, Provider
 from providers.kit.sessions import SESSIONS
 
 PROJECT = "drydock"
@@ -52,6 +53,12 @@ class Entry:
     id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the kit remembers."""
+        found: dict[str, Any] = self.outputs[MEMORY]
+        return found
 
 
 @dataclass
@@ -150,7 +157,7 @@ class Stack:
     def _tell_unfinished(self, run: Run) -> None:
         """As `KitResource` does: it sees the outputs of the resources that this run registered."""
         for name in run.plan:
-            failed = self.state[name].outputs[MEMORY]["failed"] if name in self.state else {}
+            failed = self.state[name].memory["failed"] if name in self.state else {}
             if failed and run.plan[name] != "delete":
                 run.unfinished.append(failed["message"])
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from providers.kit import journal
-from providers.kit.provider import MEMORY, SECRETS, Provider
+from providers.kit.model import MEMORY
+from providers.kit.provider import SECRETS, Provider
 from tests.conformance.engine import UNKNOWN, Run
 from tests.conformance.world import KINDS, MARKER, SILENT, WHAT_TO_DO, WORLDS, World, encodings, names
 
@@ -71,7 +72,8 @@ def test_state_holds_what_is_there_and_nothing_that_the_inputs_lack_a_place_for(
     applied(world)
     outputs = world.stack.state["it"].outputs
     assert set(outputs) <= {*world.provider.state.model_fields, MEMORY, "__provider"}
-    assert outputs[MEMORY]["applied"] == {key: value for key, value in world.arguments.items() if value is not None}
+    given = {key: value for key, value in world.arguments.items() if value is not None}
+    assert world.stack.state["it"].memory["applied"] == given
 
 
 def test_adopting_reproduces_the_state(world: World) -> None:
@@ -203,7 +205,7 @@ def test_an_argument_that_touches_nothing_is_remembered_without_a_call(world: Wo
         run = world.stack.up(world.program(**{name: value}))
         assert run.plan == {"it": "update"} and not run.failed
         assert world.calls[calls:] == [] and world.logins == logins
-        assert world.stack.state["it"].outputs[MEMORY]["applied"][name] == value
+        assert world.stack.state["it"].memory["applied"][name] == value
         assert world.stack.preview(world.program(**{name: value})).clean
 
 
@@ -429,7 +431,7 @@ def _assert_told(world: World, run: Run, kind: str, told: str) -> None:
 def _assert_state_kept(world: World, run: Run, before: dict[str, Any], operation: str, kind: str, told: str) -> None:
     if operation in ("update", "refresh") or (operation == "delete" and run.failed):
         assert set(world.stack.state) == {"it"}, f"{told}: the state was lost"
-        kept, was = (one["it"].outputs[MEMORY].get("before") for one in (world.stack.state, before))
+        kept, was = (one["it"].memory.get("before") for one in (world.stack.state, before))
         assert kept == was, f"{told}: what was there before was forgotten"
     if operation == "delete" and run.failed:
         assert world.stack.state == before, told

@@ -89,8 +89,10 @@ class FakeEngine:
     def remove_network(self, name: str) -> None:
         self._change(f"remove network {name}", lambda: self.networks.pop(name, None))
 
-    def create_volume(self, name: str, driver: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
-        made = VolumeInfo(name, driver, dict(options), dict(labels))
+    def create_volume(
+        self, name: str, driver: str | None, options: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
+        made = VolumeInfo(name, driver or "local", dict(options), dict(labels))
         self._change(f"create volume {name}", lambda: self.volumes_there.update({name: made}))
 
     def remove_volume(self, name: str) -> None:

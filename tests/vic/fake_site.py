@@ -104,7 +104,7 @@ class FakeSite:
         self.shows = THUMBPRINT
         self.builds = dict(BUILDS)
         self.fetched: list[Source] = []
-        self.stops_after = ""
+        self.waited_s = 0.0
         self._ids = itertools.count(76)
 
     # the session
@@ -171,6 +171,9 @@ class FakeSite:
 
     def leftovers(self, thing: str) -> list[Leftover]:
         return self.left
+
+    def wait(self, seconds: float) -> None:
+        self.waited_s += seconds
 
     def look(self, entrance: Entrance) -> View:
         one = next(each for each in self.vchs if self._address(each) == entrance.address)

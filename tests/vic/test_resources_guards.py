@@ -377,3 +377,35 @@ def test_no_password_stands_in_arguments_lines_or_state(ground: Ground) -> None:
 
     for secret in ("mk-admin-Zu~7", "mk-ops-Zu~8"):
         assert secret not in f"{ground.site.commands}{run.text}{ground.stack.exported()}"
+
+
+# health
+
+
+def test_a_vch_that_may_only_be_booting_is_given_time_before_it_is_restarted(ground: Ground) -> None:
+    vch = ground.made()
+    vch.status = "STARTING"
+    ground.stack.refresh()
+    real = ground.site.wait
+
+    def boots(seconds: float) -> None:
+        real(seconds)
+        vch.status = "RUNNING" if ground.site.waited_s > 60 else "STARTING"
+
+    ground.site.wait = boots  # type: ignore[method-assign]
+
+    run = ground.up()
+
+    assert not run.failed, run.text
+    assert ground.site.calls == []
+
+
+def test_a_vch_that_does_not_come_up_again_is_told_at_the_end_of_the_run(ground: Ground) -> None:
+    vch = ground.made()
+    vch.power, vch.status = "poweredOff", "no answer"
+    ground.stack.refresh()
+
+    [line] = ground.up().unfinished
+
+    assert "its Docker API: doesn't say RUNNING 180 s after it was started" in line
+    assert ground.outputs["power"] == "on" and ground.site.waited_s >= 180

@@ -71,7 +71,7 @@ class Checks:
 
     def _compute(self, given: str) -> None:
         try:
-            self.found.place = self._command.place(self._inventory)
+            self.found.place = self._command.place(self._inventory, given)
         except NotFound as error:
             self._issues.append(str(error))
 

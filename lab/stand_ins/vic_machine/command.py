@@ -65,14 +65,14 @@ class Command:
             self.log.error(f"Unknown argument: {self.options.rest[0]}")
             raise Refused("invalid CLI arguments")
 
-    def place(self, inventory: Inventory) -> Place:
-        """The compute resource that was given.
+    def place(self, inventory: Inventory, given: str | None = None) -> Place:
+        """The compute resource that is given here, else the one on the command line.
 
         Raises:
             NotFound: it isn't there; what there is was suggested.
         """
         try:
-            return inventory.place(self.options.text("compute-resource"))
+            return inventory.place(self.options.text("compute-resource") if given is None else given)
         except NotFound:
             self.log.info("Suggested values for --compute-resource:")
             for name, _ in inventory.computes():

@@ -1,0 +1,252 @@
+"""All that a VCH's resource does outside of this process, in one object: vSphere, vic-machine, the VCH's Docker API."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pyVmomi import vim, vmodl
+
+from providers.esxi.vsphere import VSphere, thumbprints
+from providers.kit.errors import Permanent, Temporary
+from providers.kit.secrets import Secret
+from providers.vic import bundle, docker_api, runner, vm
+from providers.vic.bundle import Bundle, Source
+from providers.vic.command_line import CommandLine, Login
+from providers.vic.docker_api import Entrance, View
+from providers.vic.output import Line
+from providers.vic.runner import Finished, Leftover
+from providers.vic.vm import Site, Vch
+
+# Many VCHs of one vCenter are refreshed at once; what one of them has read the others take.
+SHARED_READ_S = 5.0
+TASK_LIMIT_S = 300.0
+SHUTDOWN_LIMIT_S = 25.0  # as vic-machine gives a guest with tools (facts/vic-machine.md)
+TASK_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class BarePool:
+    """A resource pool or vApp with a VCH's name and without its VM.
+
+    Args:
+        id: managed object id.
+        path: inventory path.
+        machines: names of the VMs in it.
+    """
+
+    id: str
+    path: str
+    machines: tuple[str, ...]
+
+
+class VicSession:
+    """A session with a vCenter or ESXi host, and what runs beside it. `close` logs out.
+
+    Args:
+        vsphere: logged in.
+    """
+
+    def __init__(self, vsphere: VSphere) -> None:
+        self._vsphere = vsphere
+        self._reading = threading.Lock()
+        self._read: tuple[float, Site] | None = None
+
+    def close(self) -> None:
+        self._vsphere.close()
+
+    # vSphere
+
+    def site(self, *, fresh: bool = False) -> Site:
+        """All VCHs with their containers; one read for all that ask at the same time, unless it must be fresh."""
+        with self._reading:
+            if fresh or self._read is None or time.monotonic() - self._read[0] > SHARED_READ_S:
+                self._read = (time.monotonic(), vm.read(self._vsphere))
+            return self._read[1]
+
+    def login(self, ops_password: Secret | None = None) -> Login:
+        """How vic-machine logs in: as we did, at the certificate that we saw."""
+        endpoint = self._vsphere.endpoint
+        target = f"{endpoint.host}:{endpoint.port}" if endpoint.port != 443 else endpoint.host
+        return Login(target, endpoint.user, endpoint.password, self.thumbprint(), ops_password)
+
+    def thumbprint(self) -> str:
+        """SHA-1 of the certificate that the vCenter shows now."""
+        endpoint = self._vsphere.endpoint
+        sha1, sha256, _ = thumbprints(endpoint.host, endpoint.port, endpoint.label)
+        seen = self._vsphere._handshake.shown.upper()
+        if seen and sha256.replace(":", "") != seen:
+            raise Temporary(
+                "its certificate was replaced while we were at work",
+                on=endpoint.label,
+                remedy="Pin the new one: `python -m ops preflight --pin`, then run it again.",
+            )
+        return sha1
+
+    def at_work_on(self, id_: str) -> list[str]:
+        """What anybody's tasks are doing to a VM right now, in words."""
+        machine = self._machine(id_)
+        with self._vsphere.speaking(f"VM {id_}"):
+            found = []
+            for task in machine.recentTask or []:
+                info = task.info
+                if str(info.state) in ("running", "queued"):
+                    user = getattr(info.reason, "userName", "") or "somebody"
+                    found.append(f"{info.descriptionId} by {user}")
+            return found
+
+    def power_on(self, id_: str) -> None:
+        self._done(self._machine(id_).PowerOnVM_Task, id_)
+
+    def restart(self, id_: str) -> None:
+        """Off, gently where its tools run, and on again."""
+        self._power_off(id_)
+        self.power_on(id_)
+
+    def resize(self, id_: str, cpu: int, memory_mb: int) -> None:
+        """Another size of the VM, which takes a restart."""
+        self._power_off(id_)
+        spec = vim.vm.ConfigSpec(numCPUs=cpu, memoryMB=memory_mb)
+        self._done(lambda: self._machine(id_).ReconfigVM_Task(spec), id_)
+        self.power_on(id_)
+
+    def move(self, id_: str, pool: str) -> None:
+        """Back into a pool."""
+        there = vim.ResourcePool(pool, self._vsphere._stub)
+        with self._vsphere.speaking(f"VM {id_}"):
+            there.MoveIntoResourcePool([self._machine(id_)])
+        self._forget_read()
+
+    def mount(self, id_: str, iso: str) -> None:
+        """Another image in the CD-ROM, which takes a restart."""
+        machine = self._machine(id_)
+        with self._vsphere.speaking(f"VM {id_}"):
+            devices = machine.config.hardware.device
+        drive = next((one for one in devices if isinstance(one, vim.vm.device.VirtualCdrom)), None)
+        if drive is None:
+            raise Permanent(f"VM {id_} has no CD-ROM", on="VCH", remedy="Put it back, or replace the VCH.")
+        self._power_off(id_)
+        drive.backing = vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=iso)
+        change = vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive)
+        self._done(lambda: self._machine(id_).ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])), id_)
+        self.power_on(id_)
+
+    def bare_pools(self, name: str) -> list[BarePool]:
+        """Pools of a VCH's name in which its VM isn't."""
+        having = {one.pool for one in self.site().named(name)}
+        pools = self._vsphere.collect({vim.ResourcePool: ("name", "parent", "vm")})
+        names = dict(pools)
+        mine = [(one, known) for one, known in pools if known.get("name") == name and one._moId not in having]
+        machines = [machine for _, known in mine for machine in known.get("vm") or []]
+        called = dict(self._vsphere.collect({vim.VirtualMachine: ("name",)}, machines)) if machines else {}
+        return [
+            BarePool(
+                one._moId,
+                _path(names, one),
+                tuple(sorted(str(called.get(machine, {}).get("name", machine)) for machine in known.get("vm") or [])),
+            )
+            for one, known in mine
+        ]
+
+    def clear(self, pool: BarePool, name: str) -> None:
+        """Removes a pool that a killed create left, and in it a VM of the VCH's name that was never set up."""
+        there = vim.ResourcePool(pool.id, self._vsphere._stub)
+        with self._vsphere.speaking(pool.path):
+            unfinished = [one for one in there.vm if one.name == name and str(one.runtime.powerState) == "poweredOff"]
+        for one in unfinished:
+            self._done(one.Destroy_Task, name)
+        self._done(there.Destroy_Task, pool.path)
+
+    def missing_files(self, vch: Vch) -> list[str]:
+        """What the VM needs and its datastore folder no longer has: a failed configure deletes it."""
+        machine = self._machine(vch.id)
+        with self._vsphere.speaking(f"VM {vch.name}"):
+            layout = machine.layoutEx
+        gone = [one.name for one in getattr(layout, "file", None) or [] if getattr(one, "accessible", None) is False]
+        return sorted(gone)
+
+    # vic-machine
+
+    def bundle(self, source: Source, say: Callable[[str], None]) -> Bundle:
+        """The bundle, fetched where it isn't in the cache."""
+        return bundle.fetch(source, say)
+
+    def run(self, there: Bundle, line: CommandLine, thing: str, on_line: Callable[[Line], None]) -> Finished:
+        """Runs vic-machine to its end."""
+        try:
+            return runner.run(there.binary, line, thing=thing, on_line=on_line)
+        finally:
+            self._forget_read()
+
+    def leftovers(self, thing: str) -> list[Leftover]:
+        """Runs that an earlier process of ours has not seen the end of."""
+        return runner.leftovers(thing)
+
+    # The VCH
+
+    def look(self, entrance: Entrance) -> View:
+        """What its Docker API tells."""
+        return docker_api.look(entrance)
+
+    def wait(self, seconds: float) -> None:
+        """Gives it time."""
+        time.sleep(seconds)
+
+    # How it is done
+
+    def _machine(self, id_: str) -> Any:
+        return vim.VirtualMachine(id_, self._vsphere._stub)
+
+    def _power_off(self, id_: str) -> None:
+        machine = self._machine(id_)
+        with self._vsphere.speaking(f"VM {id_}"):
+            on = str(machine.runtime.powerState) == "poweredOn"
+            tools = str(machine.guest.toolsRunningStatus or "") == "guestToolsRunning" if machine.guest else False
+        if not on:
+            return
+        if tools:
+            with suppress(vmodl.MethodFault):
+                machine.ShutdownGuest()
+                end = time.monotonic() + SHUTDOWN_LIMIT_S
+                while time.monotonic() < end:
+                    if str(machine.runtime.powerState) == "poweredOff":
+                        self._forget_read()
+                        return
+                    time.sleep(TASK_LOOK_S)
+        self._done(machine.PowerOffVM_Task, id_)
+
+    def _done(self, begin: Callable[[], Any], on: str) -> None:
+        with self._vsphere.speaking(f"VM {on}"):
+            task = begin()
+            end = time.monotonic() + TASK_LIMIT_S
+            while True:
+                info = task.info
+                if str(info.state) == "success":
+                    break
+                if str(info.state) == "error":
+                    raise info.error
+                if time.monotonic() > end:
+                    self._late(info, on)
+                time.sleep(TASK_LOOK_S)
+        self._forget_read()
+
+    def _late(self, info: Any, on: str) -> NoReturn:
+        raise Temporary(
+            f"{info.descriptionId} is not done after {TASK_LIMIT_S:.0f} s", on=f"VM {on}", remedy="See to the vCenter."
+        )
+
+    def _forget_read(self) -> None:
+        with self._reading:
+            self._read = None
+
+
+def _path(tree: dict[Any, dict[str, Any]], one: Any) -> str:
+    parts: list[str] = []
+    while one in tree:
+        parts.insert(0, str(tree[one].get("name", "")))
+        one = tree[one].get("parent")
+    return "/".join(parts)
