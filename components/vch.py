@@ -62,11 +62,13 @@ class Vch(Component[VchSettings]):
         super().__init__(name, settings, opts)
 
     def build(self, settings: VchSettings) -> Mapping[str, Any]:
-        bundle = Bundle(f"{self.name}-bundle", **_place(settings.bundle), opts=self.child())
+        place = _place(settings.bundle)
+        bundle = Bundle(f"{self.name}-bundle", **place, opts=self.child())
         given = settings.model_dump(mode="json", exclude_unset=True, exclude={"bundle"})
         if self._registry_ca and not settings.registry_cas:
             given["registry_cas"] = [_pem(self._registry_ca)]
         given["bundle"] = {"version": bundle.version, "source": bundle.source, "sha256": bundle.sha256}
+        given["bundle"] |= {name: value for name, value in place.items() if name in ("ca", "thumbprint") and value}
         vch = VirtualContainerHost(self.name, **given, opts=self.child(bundle, *self._after))
         self.host = DockerHost.reached(vch.docker_host, vch.ca, vch.client_cert, vch.client_key, vch.server_name)
         shown = ("name", "version", "api_version", "portal", "docker_api", "volume_stores", "not_after")

@@ -83,7 +83,7 @@ def _firewall(hosts: Any) -> list[str]:
 
 
 def _vch(vch: Any) -> list[str]:
-    return [f"{vch.get('name')}  {vch.get('version') or ''}  {vch.get('address') or ''}".rstrip()] if vch else []
+    return [f"{vch.get('name')}  {vch.get('version') or ''}  {vch.get('portal') or ''}".rstrip()] if vch else []
 
 
 def _images(images: Any) -> list[str]:
