@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.parts.part import Part
+from lab.parts.vcenter import VCenter
 from lab.processes import Process
 from ops.toolchain import digest_of
 
@@ -26,11 +27,12 @@ class Bundles(Part):
 
     @property
     def address(self) -> str:
-        return str(self.folder)
+        """Files have none of their own; they are for the vCenter."""
+        return VCenter(self.premises).address
 
     def install(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._note.is_file() and self._note.read_text() == digest_of(_SOURCE) and self.healthy():
+        if self._note.is_file() and self._note.read_text() == digest_of(_SOURCE) and self._made():
             return
         for version in VERSIONS:
             unfinished = self._file(version).with_suffix(".unfinished")
@@ -40,19 +42,27 @@ class Bundles(Part):
         self._note.write_text(digest_of(_SOURCE))
 
     def start(self) -> None:
-        """Nothing runs."""
+        self._offered.touch()
 
     def is_as_wanted(self, found: Sequence[Process]) -> bool:
-        return True
+        return self._offered.exists()
 
     def healthy(self) -> bool:
-        return all(self._file(version).is_file() for version in VERSIONS)
+        return self._offered.exists() and self._made()
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """The files stay: made anew they would have another digest."""
+        self._offered.unlink(missing_ok=True)
 
     def variables(self) -> dict[str, str]:
         return {"VIC_BUNDLE": str(self._file(USUAL))}
+
+    @property
+    def _offered(self) -> Path:
+        return self.folder / "offered"
+
+    def _made(self) -> bool:
+        return all(self._file(version).is_file() for version in VERSIONS)
 
     @property
     def _note(self) -> Path:

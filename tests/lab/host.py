@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+SETTLE_LIMIT_S = 15.0
 # Change by themselves, whoever is at work.
 RESTLESS = re.compile(r"random|dentry|inode|file-nr|ns_last_pid|pty/nr|quota|nf_conntrack_count|tcp_mem|lease")
 PLACES = ("/etc/docker", "/run/docker", "/run/containerd", "/opt/containerd", "/var/lib/docker", "/var/lib/containerd")
@@ -17,10 +19,19 @@ def links() -> set[str]:
     return set(os.listdir("/sys/class/net"))
 
 
+def settle() -> None:
+    """Waits until the links that ended containers leave behind are gone: the kernel takes them away by and by."""
+    end = time.monotonic() + SETTLE_LIMIT_S
+    before: set[str] = set()
+    while before != (now := links()) and time.monotonic() < end:
+        before = now
+        time.sleep(1)
+
+
 def settings() -> dict[str, str]:
     """The kernel's settings, but for those that change by themselves."""
     found = {}
-    for file in Path("/proc/sys").rglob("*"):
+    for file in (Path(folder, name) for folder, _, names in os.walk("/proc/sys") for name in names):
         if RESTLESS.search(str(file)):
             continue
         try:

@@ -163,6 +163,7 @@ def test_a_container_that_should_always_run_runs_again_after_a_crash(running_lab
 
 def test_the_host_is_as_before_when_the_lab_is_down(new_lab: Callable[..., Lab]) -> None:
     lab = new_lab()
+    host.settle()
     before = host.links(), host.settings(), host.firewall(), host.places()
     lab.up(["engine"])
     client = engine_of(lab)
