@@ -20,6 +20,7 @@ MEMORY_DISK = Path("/dev/shm")
 BESIDE_THE_LAB = ("conformance", "esxi", "stand_ins")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, tests of one lab stay on one of them, and tests of a module with its fixtures."""
     for item in items:
