@@ -9,6 +9,8 @@ DATA ?= keep
 PYTHON ?= python3
 
 python := .venv/bin/python
+# Tests that start simulators of their own; all others share one lab, or look at what the machine has of labs.
+beside := tests/conformance tests/esxi tests/stand_ins
 typed := $(wildcard providers components ops lab bench settings.py __main__.py)
 # What was never started needs no taking down.
 lab_is_there := $(shell [ -d "$${DRYDOCK_LAB_STATE:-.lab}" ] && echo yes)
@@ -57,7 +59,8 @@ else
 endif
 
 test: style types imports go fast
-	$(python) -m pytest -m lab --numprocesses 2 --dist loadgroup
+	$(python) -m pytest -m lab --numprocesses 2 --dist loadfile $(beside)
+	$(python) -m pytest -m lab $(addprefix --ignore=,$(beside))
 
 check: style types imports fast
 

@@ -16,17 +16,6 @@ from ops.toolchain import pulumi_environment
 from providers.kit import journal
 
 MEMORY_DISK = Path("/dev/shm")
-# What these need runs in processes of their own; all others share one lab, or look at what the machine has of labs.
-BESIDE_THE_LAB = ("conformance", "esxi", "stand_ins")
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, tests of one lab stay on one of them, and tests of a module with its fixtures."""
-    for item in items:
-        if item.get_closest_marker("lab"):
-            alone = item.path.parent.name in BESIDE_THE_LAB
-            item.add_marker(pytest.mark.xdist_group(str(item.path) if alone else "the lab"))
 
 
 @pytest.fixture(scope="session")
