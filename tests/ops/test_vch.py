@@ -27,7 +27,7 @@ from providers.vic.resources.session import VicSession
 from providers.vic.runner import Finished, Usage
 from tests.esxi.simulator import PASSWORD, READER, USER, Simulator, _every, _finish, running
 
-EXTRA = Path(__file__).parents[1] / "vic" / "extraconfig"
+EXTRA = Path(__file__).parents[1] / "vic_machine" / "extra_config"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 ada@example.com"
 ROW = {
     "name": "vch02",

@@ -17,7 +17,7 @@ from tests.stand_ins.stories import Kept
 
 pytestmark = pytest.mark.lab
 
-NORMS = Path(__file__).parent / "extra_config"
+NORMS = Path(__file__).parents[1] / "vic_machine" / "extra_config"
 RUNS = {
     "1.5.6-no-tls": "1.5.6-create-ok-no-tls",
     "1.5.6-tls": "1.5.6-create-ok-tls",

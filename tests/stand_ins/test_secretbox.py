@@ -11,7 +11,7 @@ import pytest
 from lab.stand_ins.vic_machine import secretbox
 from lab.stand_ins.vic_machine.extra_config import KEY
 
-NORMS = sorted((Path(__file__).parent / "extra_config").glob("*.json"))
+NORMS = sorted((Path(__file__).parents[1] / "vic_machine" / "extra_config").glob("*.json"))
 
 
 def boxes(file: Path) -> tuple[bytes, dict[str, bytes]]:

@@ -225,7 +225,7 @@ def test_a_vch_of_1_1_is_upgraded_to_1_5_and_then_has_the_settings_of_that(story
     assert "VCH version: v1.5.6-21029-2be3feb" in inspected.output
     assert "VCH Default Bridge Network Width: 16" in inspected.output
     story.keep("old", "old")
-    norm = json.loads((Path(__file__).parent / "extra_config" / "1.5.6-no-tls.json").read_text())
+    norm = json.loads((Path(__file__).parents[1] / "vic_machine" / "extra_config" / "1.5.6-no-tls.json").read_text())
     not_there = {key for key in norm if "vic_machine_create_options" in key or "VolumeLocations" in key}
     missing = norm.keys() - story.kept["old"].settings.keys() - not_there - {"govcsim", "guestinfo.ovfEnv"}
     assert not missing

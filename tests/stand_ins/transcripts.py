@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = Path(__file__).parent / "transcripts"
+FOLDER = Path(__file__).parents[1] / "vic_machine" / "transcripts"
 LIMIT_S = 120.0
 
 # They come from the simulator that the real ones were run on, not from vic-machine: what it lacked, it was warned of.

@@ -13,7 +13,7 @@ from providers.vic.inspected import COSTS, Way, configuration, differences, keep
 from providers.vic.settings import Settings
 from tests.vic.given import settings
 
-FOLDER = Path(__file__).with_name("transcripts")
+FOLDER = Path(__file__).parents[1] / "vic_machine" / "transcripts"
 BARE = (
     "--target=https://vc --thumbprint=AA --name=vch02.domain.sddc --compute-resource=/DC/host/SDDC.Container/Resources"
 )

@@ -11,7 +11,7 @@ import pytest
 from providers.vic.flags import Command
 from providers.vic.output import Ending, Kind, Line, Listed, Reading, listed, parse, told, version_told
 
-FOLDER = Path(__file__).with_name("transcripts")
+FOLDER = Path(__file__).parents[1] / "vic_machine" / "transcripts"
 NO_RUN = {"1.5.6-create-ok-tls.files"}
 
 # Transcript, how it ended, how its cause begins.

@@ -21,7 +21,7 @@ from providers.vic.settings import TlsMode
 from providers.vic.vm import Extra, Site, public, read
 from tests.vic.given import settings
 
-FOLDER = Path(__file__).with_name("extraconfig")
+FOLDER = Path(__file__).parents[1] / "vic_machine" / "extra_config"
 VECTORS = ("1.1.1-no-tls", "1.5.6-no-tls", "1.5.6-tls")
 ROOT, CENTER, HOSTS, CLUSTER = (
     vim.Folder("group-d1"),

@@ -17,7 +17,7 @@ from tests.esxi.simulator import PASSWORD, USER, Simulator, _every, _finish, run
 
 pytestmark = pytest.mark.lab
 
-VECTOR = json.loads((Path(__file__).with_name("extraconfig") / "1.5.6-tls.json").read_text())
+VECTOR = json.loads((Path(__file__).parents[1] / "vic_machine" / "extra_config" / "1.5.6-tls.json").read_text())
 
 
 @pytest.fixture(scope="module")
