@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pulumi
 import pytest
+from pulumi.runtime.settings import reset_options
 
 from lab.passwords import NAMES
 from lab.supervisor import Lab
@@ -36,6 +38,14 @@ def lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
     finally:
         one.down()
         shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture
+def mocked() -> Iterator[Callable[[pulumi.runtime.Mocks], None]]:
+    """Sets Pulumi's mocks for one test: its runtime is the process's, every later test's messages would go to them."""
+    yield lambda mocks: pulumi.runtime.set_mocks(mocks, project="drydock", stack="lab")
+    pulumi.runtime.set_all_config({})
+    reset_options()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime.settings import reset_options
 
 from components.esxi_firewall import by_path
 
@@ -34,17 +33,14 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+def recorder(monkeypatch: pytest.MonkeyPatch, mocked: Callable[[pulumi.runtime.Mocks], None]) -> Recorder:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("DOCKER_HOST", "tcp://docker.example.com:2376")
     monkeypatch.setenv("REGISTRY", "registry.example.com")
     monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
     one = Recorder()
-    pulumi.runtime.set_mocks(one, project="drydock", stack="lab")
-    yield one
-    # Pulumi's runtime is the process's: with mocks in it, the messages of every later test would go to them.
-    pulumi.runtime.set_all_config({})
-    reset_options()
+    mocked(one)
+    return one
 
 
 def run(config: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -68,7 +69,9 @@ class _Mocks(pulumi.runtime.Mocks):
         return {}
 
 
-def test_certificates_and_memory_are_secret_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_and_memory_are_secret_outputs(
+    monkeypatch: pytest.MonkeyPatch, mocked: Callable[[pulumi.runtime.Mocks], None]
+) -> None:
     seen: list[list[str]] = []
     real = pulumi.ResourceOptions.merge
 
@@ -77,7 +80,7 @@ def test_certificates_and_memory_are_secret_outputs(monkeypatch: pytest.MonkeyPa
         return real(one, other)
 
     mocks = _Mocks()
-    pulumi.runtime.set_mocks(mocks)
+    mocked(mocks)
     monkeypatch.setattr(pulumi.ResourceOptions, "merge", staticmethod(merge))
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
