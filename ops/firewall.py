@@ -25,6 +25,7 @@ from providers.esxi.names import near
 from providers.esxi.vsphere import Endpoint, VSphere
 from providers.kit.errors import Permanent
 from providers.kit.secrets import Settings
+from providers.kit.words import few
 
 WIDEST = 100
 NARROWEST = 80
@@ -240,7 +241,7 @@ def _who(alike: Sequence[Look], groups: Iterable[Sequence[Look]]) -> str:
         return f"all {len(alike)}"
     if len(alike) > MOST_NAMES and len(alike) == max(sizes):
         return f"{len(alike)} of {sum(sizes)}"
-    return f"{len(alike)}: {_few([_marked(one) for one in _by_name(alike)])}"
+    return f"{len(alike)}: {few([_marked(one) for one in _by_name(alike)], MOST_NAMES)}"
 
 
 def _notes(looks: Sequence[Look], left_out: str) -> list[str]:
@@ -251,10 +252,10 @@ def _notes(looks: Sequence[Look], left_out: str) -> list[str]:
     if cut_off and len(looks) == 1:
         told += ["It is shown as the vCenter last knew it."]
     elif cut_off:
-        told += [f"{_MARK} not connected, shown as the vCenter last knew it: {_few(cut_off)}"]
+        told += [f"{_MARK} not connected, shown as the vCenter last knew it: {few(cut_off, MOST_NAMES)}"]
     if silent:
         names = [one.host.name + ("" if one.host.connected else " (not connected)") for one in silent]
-        told += [f"Not in the table, since nothing is known of it: {_few(names)}"]
+        told += [f"Not in the table, since nothing is known of it: {few(names, MOST_NAMES)}"]
     return [*told, left_out] if left_out else told
 
 
@@ -290,11 +291,6 @@ def _lines(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
 
 def _wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _marked(one: Look) -> str:

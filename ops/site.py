@@ -115,6 +115,8 @@ def machines(stack: Stack, lines: Collection[str]) -> dict[str, str]:
     """
     from pyVmomi import vim
 
+    from providers.esxi.vsphere import inventory_path
+
     with vcenter(settings_of(stack.config())) as session:
         _wait_for_creations(session)
         tree = ["name", "parent"]
@@ -124,17 +126,8 @@ def machines(stack: Stack, lines: Collection[str]) -> dict[str, str]:
     for one, properties in known.items():
         for line in str(properties.get("config.annotation") or "").splitlines():
             if line in lines:
-                found[line] = _path(one, known)
+                found[line] = inventory_path(one, known)
     return found
-
-
-def _path(one: Any, known: Mapping[Any, Mapping[str, Any]]) -> str:
-    """As the vSphere plugin takes it: without the root folder, which isn't part of what was collected."""
-    parts: list[str] = []
-    while one in known:
-        parts.insert(0, known[one]["name"])
-        one = known[one].get("parent")
-    return "/" + "/".join(parts)
 
 
 def _wait_for_creations(session: VSphere) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from providers.kit.words import few
+
 COLUMN = 14
+MOST_NAMES = 4
 _VERBS = {
     "create": "made",
     "create-replacement": "replaced",
@@ -79,7 +82,7 @@ def _firewall(hosts: Any) -> list[str]:
     for path, rule in sorted((hosts or {}).items()):
         state = str(rule.get("ruleset")), _OPEN.get(rule.get("enabled"), "unknown")
         by_rule.setdefault(state, []).append(path.rpartition("/")[2])
-    return [f"{ruleset} {state} on {_few(names)}" for (ruleset, state), names in by_rule.items()]
+    return [f"{ruleset} {state} on {few(names, MOST_NAMES)}" for (ruleset, state), names in by_rule.items()]
 
 
 def _vch(vch: Any) -> list[str]:
@@ -107,11 +110,6 @@ def _down(stack: str, *, has_app: bool) -> str:
 
 def _rows(title: str, lines: Iterable[str]) -> list[str]:
     return [f"  {title if number == 0 else '':<{COLUMN}}{line}" for number, line in enumerate(lines)]
-
-
-def _few(names: Sequence[str], shown: int = 4) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
 
 
 def _short(image: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import requests.adapters
 from providers.kit.errors import Permanent
 from providers.kit.retry import CALL_TIMEOUT_S, PULL_TIMEOUT_S
 from providers.kit.secrets import Settings
+from providers.kit.tls import as_file
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 DEFAULT_CERT_PATH = "~/.docker"
@@ -83,7 +81,7 @@ class Connection:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=ca)
             if cert and key:
-                with _as_file(cert) as cert_file, _as_file(key) as key_file:
+                with as_file(cert) as cert_file, as_file(key) as key_file:
                     context.load_cert_chain(cert_file, key_file, password="")  # an encrypted key must not ask
         except (ssl.SSLError, ValueError) as error:
             remedy = "Give PEM texts of the CA, the client certificate and its unencrypted key (DOCKER_CERT_PATH)."
@@ -142,24 +140,3 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
-
-
-@contextmanager
-def _as_file(text: str) -> Iterator[str]:
-    """A path for the TLS library, which reads no texts: in memory where the system can, so that no kill leaves a key.
-
-    Elsewhere it is a file in a folder of our own (mode 700), there only as long as the block lasts.
-    """
-    if hasattr(os, "memfd_create"):
-        memory = os.memfd_create("drydock", os.MFD_CLOEXEC)
-        try:
-            os.write(memory, text.encode())
-            yield f"/proc/self/fd/{memory}"
-        finally:
-            os.close(memory)
-        return
-    with tempfile.TemporaryDirectory(prefix="drydock-") as folder:
-        file = Path(folder, "pem")
-        file.touch(mode=0o600)
-        file.write_text(text)
-        yield str(file)

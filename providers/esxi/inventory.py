@@ -10,7 +10,7 @@ from typing import Any
 from pyVmomi import vim
 
 from providers.esxi.names import near
-from providers.esxi.vsphere import VSphere
+from providers.esxi.vsphere import VSphere, inventory_path
 from providers.kit.errors import Permanent
 
 SHOWN_NAMES = 10
@@ -139,11 +139,7 @@ class Inventory:
         return {self._path(one): self._objects[one]["host"][0] for one in alone if self._objects[one].get("host")}
 
     def _path(self, moref: Any) -> str:
-        parts: list[str] = []
-        while moref in self._objects:
-            parts.insert(0, self._objects[moref]["name"])
-            moref = self._objects[moref].get("parent")
-        return "/" + "/".join(parts)
+        return inventory_path(moref, self._objects)
 
     def _find(self, what: str, name: str, kind: type, also: Mapping[str, Any] | None = None) -> Any:
         paths = {self._path(one): one for one in self._objects if isinstance(one, kind)}

@@ -22,6 +22,7 @@ from providers.esxi.faults import refused, translate, unanswered_login
 from providers.kit.errors import Permanent
 from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
 from providers.kit.secrets import Secret, Settings
+from providers.kit.tls import colons, digits, shown_certificate
 
 USER_AGENT = "Drydock/0.1.0"
 DEFAULT_PORT = 443
@@ -254,18 +255,12 @@ class VSphere:
 
 def thumbprints(host: str, port: int, label: str) -> tuple[str, str, str]:
     """The certificate that a server shows in its TLS handshake: SHA-1 and SHA-256 in colon form, and its PEM text."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as raw,
-            context.wrap_socket(raw, server_hostname=host) as secured,
-        ):
-            shown = secured.getpeercert(binary_form=True) or b""
+        shown = shown_certificate(host, port)
     except OSError as error:
         raise translate(error, label) from error
-    return _colons(hashlib.sha1(shown)), _colons(hashlib.sha256(shown)), ssl.DER_cert_to_PEM_cert(shown)
+    sha1, sha256 = (colons(kind(shown).hexdigest()) for kind in (hashlib.sha1, hashlib.sha256))
+    return sha1, sha256, ssl.DER_cert_to_PEM_cert(shown)
 
 
 class _Handshake(ssl.SSLContext):
@@ -301,7 +296,7 @@ class _Handshake(ssl.SSLContext):
 
 
 def _compare(endpoint: Endpoint, shown: bytes) -> None:
-    pin = (endpoint.thumbprint or "").replace(":", "").strip().lower()
+    pin = digits(endpoint.thumbprint or "")
     digest = _THUMBPRINTS.get(len(pin))
     if digest is None:
         raise Permanent(
@@ -312,16 +307,20 @@ def _compare(endpoint: Endpoint, shown: bytes) -> None:
     found = digest(shown)
     if not hmac.compare_digest(found.hexdigest(), pin):
         raise Permanent(
-            f"its certificate's thumbprint is {_colons(found)}, not the pinned {endpoint.thumbprint}",
+            f"its certificate's thumbprint is {colons(found.hexdigest())}, not the pinned {endpoint.thumbprint}",
             on=endpoint.label,
             remedy="If the certificate was replaced on purpose, pin the new one: `python -m ops preflight --pin`. "
             "No password was sent.",
         )
 
 
-def _colons(digest: Any) -> str:
-    text = digest.hexdigest().upper()
-    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+def inventory_path(one: Any, tree: Mapping[Any, Mapping[str, Any]]) -> str:
+    """An object's inventory path, by the names and parents of those that were collected, without the root folder."""
+    parts: list[str] = []
+    while one in tree:
+        parts.insert(0, str(tree[one].get("name", "")))
+        one = tree[one].get("parent")
+    return "/" + "/".join(parts)
 
 
 def _refuse_lost_session(objects: Iterable[Any]) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from urllib3.exceptions import HTTPError, SSLError
 
 from providers.kit.errors import DrydockError, Permanent, Temporary
 from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, RetryPolicy, with_retries
+from providers.kit.tls import colons, digits, shown_certificate
 from providers.vic.flags import Version
 from providers.vic.output import parse, version_told
 
@@ -590,8 +590,8 @@ def _pool(source: Source) -> urllib3.PoolManager:
 
 
 def _pin(thumbprint: str) -> str | None:
-    digits = thumbprint.replace(":", "").strip().lower()
-    return digits if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digits) else None
+    pin = digits(thumbprint)
+    return pin if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", pin) else None
 
 
 def _translated(error: HTTPError, source: Source) -> DrydockError:
@@ -614,16 +614,9 @@ def _translated(error: HTTPError, source: Source) -> DrydockError:
 
 
 def _shown_thumbprint(source: Source) -> str:
-    """SHA-256 of the certificate that the server shows."""
+    """SHA-256 of the certificate that the server shows; empty where it shows none."""
     parts = urlsplit(source.place)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with (
-        suppress(OSError),
-        socket.create_connection((parts.hostname or "", parts.port or 443), timeout=CONNECT_TIMEOUT_S) as raw,
-        context.wrap_socket(raw, server_hostname=parts.hostname) as secured,
-    ):
-        digits = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest().upper()
-        return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+    with suppress(OSError):
+        shown = shown_certificate(parts.hostname or "", parts.port or 443)
+        return colons(hashlib.sha256(shown).hexdigest())
     return ""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from providers.kit.errors import Permanent
 from providers.kit.secrets import Secret
+from providers.kit.tls import colons, digits
 from providers.vic import flags
 from providers.vic.flags import Command, Flag, Place
 from providers.vic.settings import (
@@ -192,10 +193,9 @@ def colon_form(thumbprint: str) -> str:
     Raises:
         ValueError: it is no SHA-1.
     """
-    digits = thumbprint.replace(":", "").strip().upper()
-    if not re.fullmatch(r"[0-9A-F]{40}", digits):
+    if not re.fullmatch(r"[0-9a-f]{40}", digits(thumbprint)):
         raise ValueError(f"'{thumbprint}' is no SHA-1 thumbprint of 40 digits")
-    return ":".join(digits[i : i + 2] for i in range(0, 40, 2))
+    return colons(thumbprint)
 
 
 def configurable(version: str, property_: str) -> bool:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import ssl
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from providers.kit.secrets import Secret
+from providers.kit.tls import as_file
 
 PLAIN_PORT, TLS_PORT, PORTAL_PORT = 2375, 2376, 2378
 RUNNING = "RUNNING"
@@ -111,7 +109,7 @@ def _connected(entrance: Entrance) -> Iterator[urllib3.HTTPConnectionPool]:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the fingerprint is compared instead, before anything is sent
     if entrance.client_cert and entrance.client_key:
-        with _as_file(entrance.client_cert) as cert, _as_file(entrance.client_key.reveal()) as key:
+        with as_file(entrance.client_cert) as cert, as_file(entrance.client_key.reveal()) as key:
             context.load_cert_chain(cert, key, password="")
     with urllib3.HTTPSConnectionPool(
         entrance.address,
@@ -141,21 +139,3 @@ def _first(certificates: str) -> str:
     """A chain's first certificate, which is the server's own."""
     end = "-----END CERTIFICATE-----"
     return certificates.partition(end)[0] + end
-
-
-@contextmanager
-def _as_file(text: str) -> Iterator[str]:
-    """A path for the TLS library, which reads no texts; in memory where the system can."""
-    if hasattr(os, "memfd_create"):
-        memory = os.memfd_create("drydock", os.MFD_CLOEXEC)
-        try:
-            os.write(memory, text.encode())
-            yield f"/proc/self/fd/{memory}"
-        finally:
-            os.close(memory)
-        return
-    with tempfile.TemporaryDirectory(prefix="drydock-") as folder:
-        file = Path(folder, "pem")
-        file.touch(mode=0o600)
-        file.write_text(text)
-        yield str(file)

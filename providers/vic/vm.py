@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pyVmomi import vim, vmodl
 
+from providers.esxi.vsphere import inventory_path
 from providers.kit.errors import Permanent
 from providers.vic.settings import TlsMode
 
@@ -373,14 +374,6 @@ def _tree(session: Session) -> dict[Any, dict[str, Any]]:
     return dict(session.collect(kinds))
 
 
-def _path(tree: Mapping[Any, Mapping[str, Any]], one: Any) -> str:
-    parts: list[str] = []
-    while one in tree:
-        parts.insert(0, str(tree[one].get("name", "")))
-        one = tree[one].get("parent")
-    return "/" + "/".join(parts)
-
-
 def _vch(moref: Any, known: Mapping[str, Any], tree: Mapping[Any, Mapping[str, Any]]) -> Vch:
     extra = public(known.get(_EXTRA))
     devices = known.get("config.hardware.device") or []
@@ -393,9 +386,9 @@ def _vch(moref: Any, known: Mapping[str, Any], tree: Mapping[Any, Mapping[str, A
         commit=extra.text("/init/version/GitCommit") or "",
         power=str(known.get("runtime.powerState", "")),
         pool=_id(pool),
-        pool_path=_path(tree, pool),
+        pool_path=inventory_path(pool, tree),
         folder=_id(folder),
-        folder_path=_path(tree, folder),
+        folder_path=inventory_path(folder, tree),
         cpu=int(known.get("config.hardware.numCPU") or 0),
         memory_mb=int(known.get("config.hardware.memoryMB") or 0),
         iso=_iso(devices),

@@ -15,6 +15,7 @@ from providers.kit.model import Inputs, State
 from providers.kit.provider import Call, Foresight, Provider
 from providers.kit.resource import KitResource
 from providers.kit.secrets import Settings
+from providers.kit.words import few
 
 if TYPE_CHECKING:  # pyVmomi is slow to import, and the program that only declares resources doesn't need it
     from providers.esxi.fleet import Client, Fleet
@@ -305,9 +306,7 @@ class HostsProvider(Provider[HI, HS, "VSphere"], Generic[HI, HS, P, V]):
         return {f"{server} {self.setting} {part.which} {name}": name for name, part in there.hosts.items()}
 
     def claimed(self, desired: HI, owner: str, things: Sequence[str]) -> str:
-        more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
-        named = f"the {self.setting} of {', '.join(things[:_NAMED])}{more}"
-        return f"'{owner}' manages {named} as well: leave one of the two out"
+        return f"'{owner}' manages the {self.setting} of {few(things, _NAMED)} as well: leave one of the two out"
 
     def incomplete(self, desired: HI, failed: Mapping[str, str], state: HS) -> DrydockError:
         count, all_hosts = len(failed), len(state.hosts)

@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 
 from providers.esxi.networks import ALL, from_ansible, normalised
 from providers.esxi.resources.hosts import HostPart, HostsInputs, HostsProvider, HostsResource, HostsState, Where
+from providers.kit.words import few
 
 if TYPE_CHECKING:
     from providers.esxi.firewall import Ruleset
@@ -139,8 +140,7 @@ class RulesetProvider(HostsProvider[RulesetInputs, RulesetState, HostRule, "Rule
         opening = [name for name, part in sorted(parts.items()) if part.ruleset == VSPC and not part.enabled]
         if not opening:
             return []
-        named = ", ".join(opening[:_NAMED]) + (f" and {len(opening) - _NAMED} more" if len(opening) > _NAMED else "")
-        counted = f"{len(opening)} of {len(parts)} hosts ({named})"
+        counted = f"{len(opening)} of {len(parts)} hosts ({few(opening, _NAMED)})"
         return [f"on {counted} {_ALL_TCP}: no vic-engine there. `allowed_hosts` narrows it to where the VCH answers."]
 
     def words(self, value: Ruleset) -> str:

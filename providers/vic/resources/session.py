@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pyVmomi import vim, vmodl
 
-from providers.esxi.vsphere import VSphere, thumbprints
+from providers.esxi.vsphere import VSphere, inventory_path, thumbprints
 from providers.kit.errors import Permanent, Temporary
 from providers.kit.secrets import Secret
 from providers.vic import bundle, docker_api, runner, vm
@@ -146,7 +146,7 @@ class VicSession:
         return [
             BarePool(
                 one._moId,
-                _path(names, one),
+                inventory_path(one, names).lstrip("/"),
                 tuple(sorted(str(called.get(machine, {}).get("name", machine)) for machine in known.get("vm") or [])),
             )
             for one, known in mine
@@ -242,11 +242,3 @@ class VicSession:
     def _forget_read(self) -> None:
         with self._reading:
             self._read = None
-
-
-def _path(tree: dict[Any, dict[str, Any]], one: Any) -> str:
-    parts: list[str] = []
-    while one in tree:
-        parts.insert(0, str(tree[one].get("name", "")))
-        one = tree[one].get("parent")
-    return "/".join(parts)
