@@ -8,6 +8,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
+from providers.esxi.elements import HostElements
 from providers.esxi.inventory import Host
 from providers.esxi.options import Definition, Value, typed
 from providers.esxi.vsphere import VSphere
@@ -38,19 +39,17 @@ class AdvancedSettings:
 
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
+        self._values = HostElements(vsphere, vim.option.OptionManager, SETTINGS)
+        self._definitions = HostElements(vsphere, vim.option.OptionManager, DEFINITIONS)
 
     def read(self, hosts: Sequence[Host], keys: Sequence[str]) -> dict[str, dict[str, Option]]:
         """Host name → key → setting, in two calls for all hosts; what a host doesn't show is left out."""
-        by_system = {host.system: host.name for host in hosts if host.system is not None}
-        values = self._vsphere.elements(vim.option.OptionManager, SETTINGS, keys, by_system)
-        kinds = self._vsphere.elements(vim.option.OptionManager, DEFINITIONS, keys, by_system)
-        shown = {by_system[one]: _options(known, kinds.get(one, {})) for one, known in values.items()}
-        return {host.name: shown.get(host.name, {}) for host in hosts}
+        values, definitions = self._values.read(hosts, keys), self._definitions.read(hosts, keys)
+        return {host: _options(known, definitions[host]) for host, known in values.items()}
 
     def keys(self, host: Host) -> list[str]:
         """Every advanced setting that a host has, by key."""
-        found = self._vsphere.collect({vim.option.OptionManager: [SETTINGS]}, [host.system])
-        return sorted(one.key for _, known in found for one in known.get(SETTINGS, []))
+        return self._values.keys(host)
 
     def apply(self, host: Host, wanted: Option, there: Option) -> None:
         """Writes one setting."""

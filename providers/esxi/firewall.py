@@ -9,6 +9,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from providers.esxi.elements import HostElements
 from providers.esxi.inventory import Host
 from providers.esxi.networks import ALL, normalised
 from providers.esxi.vsphere import VSphere
@@ -43,26 +44,19 @@ class Firewalls:
 
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
+        self._rulesets = HostElements(vsphere, vim.host.FirewallSystem, RULESETS)
 
     def read(self, hosts: Sequence[Host], keys: Sequence[str]) -> dict[str, dict[str, Ruleset]]:
         """Host name → ruleset key → ruleset, in one call for all hosts; what a host doesn't show is left out."""
-        by_system = {host.system: host.name for host in hosts if host.system is not None}
-        found = self._vsphere.elements(vim.host.FirewallSystem, RULESETS, keys, by_system)
-        shown = {by_system[one]: {key: ruleset_of(rule) for key, rule in rules.items()} for one, rules in found.items()}
-        return {host.name: shown.get(host.name, {}) for host in hosts}
+        return _as_rulesets(self._rulesets.read(hosts, keys))
 
     def read_all(self, hosts: Sequence[Host]) -> dict[str, dict[str, Ruleset]]:
-        """As `read`, with every ruleset; for people who look, and for near names."""
-        by_system = {host.system: host.name for host in hosts if host.system is not None}
-        found = self._vsphere.collect({vim.host.FirewallSystem: [RULESETS]}, by_system)
-        shown = {
-            by_system[one]: {rule.key: ruleset_of(rule) for rule in known.get(RULESETS, [])} for one, known in found
-        }
-        return {host.name: shown.get(host.name, {}) for host in hosts}
+        """As `read`, with every ruleset; for people who look."""
+        return _as_rulesets(self._rulesets.read_all(hosts))
 
     def keys(self, host: Host) -> list[str]:
         """Every ruleset that a host has, by key."""
-        return sorted(self.read_all([host])[host.name])
+        return self._rulesets.keys(host)
 
     def apply(self, host: Host, wanted: Ruleset, there: Ruleset) -> None:
         """Makes one host's ruleset as wanted, with only the calls that are missing.
@@ -96,7 +90,11 @@ def keys_of(ruleset: str) -> list[str]:
     return [VIC_ENGINE, VSPC] if ruleset == VIC else [ruleset]
 
 
-def ruleset_of(rule: Any) -> Ruleset:
+def _as_rulesets(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Ruleset]]:
+    return {host: {key: _ruleset(rule) for key, rule in rules.items()} for host, rules in found.items()}
+
+
+def _ruleset(rule: Any) -> Ruleset:
     return Ruleset(rule.key, bool(rule.enabled), _allowed(rule.allowedHosts), bool(rule.required))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyVmomi import vim
 
-from providers.esxi.firewall import RULESETS, Ruleset, ruleset_of
+from providers.esxi.firewall import Firewalls, Ruleset
 from providers.esxi.inventory import Host
 from providers.esxi.networks import ALL
 from providers.esxi.vsphere import VSphere
@@ -48,25 +49,18 @@ class FirewallPolicies:
 
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
+        self._rulesets = Firewalls(vsphere)
 
     def read(self, hosts: Sequence[Host], keys: Sequence[str]) -> dict[str, dict[str, Policy]]:
         """Host name → key → policy, in two calls for all hosts; empty where a host doesn't show it."""
         by_system = {host.system: host for host in hosts if host.system is not None}
         policies = self._vsphere.collect({vim.host.FirewallSystem: [_POLICY]}, by_system)
-        rules = self._vsphere.elements(vim.host.FirewallSystem, RULESETS, [MANAGEMENT, HEARTBEAT], by_system)
+        ways = self._rulesets.read(hosts, [MANAGEMENT, HEARTBEAT])
         found: dict[str, dict[str, Policy]] = {host.name: {} for host in hosts}
         for system, known in policies:
             if _POLICY in known:
-                ways = {key: ruleset_of(rule) for key, rule in rules.get(system, {}).items()}
-                policy = known[_POLICY]
-                found[by_system[system].name][KEY] = Policy(
-                    bool(policy.incomingBlocked),
-                    bool(policy.outgoingBlocked),
-                    self._lockout(ways.get(MANAGEMENT), MANAGEMENT, by_system[system]),
-                    self._lockout(ways.get(HEARTBEAT), HEARTBEAT, by_system[system])
-                    if by_system[system].managed_by
-                    else "",
-                )
+                host = by_system[system]
+                found[host.name][KEY] = self._policy(host, known[_POLICY], ways[host.name])
         return found
 
     def keys(self, host: Host) -> list[str]:
@@ -91,6 +85,15 @@ class FirewallPolicies:
             )
             with self._vsphere.speaking(f"host {host.name}"):
                 host.system.UpdateDefaultPolicy(defaultPolicy=policy)
+
+    def _policy(self, host: Host, policy: Any, ways: Mapping[str, Ruleset]) -> Policy:
+        """A host without a vCenter has no heartbeat to lose."""
+        return Policy(
+            bool(policy.incomingBlocked),
+            bool(policy.outgoingBlocked),
+            self._lockout(ways.get(MANAGEMENT), MANAGEMENT, host),
+            self._lockout(ways.get(HEARTBEAT), HEARTBEAT, host) if host.managed_by else "",
+        )
 
     def _lockout(self, way: Ruleset | None, key: str, host: Host) -> str:
         """Why a host could not be managed any more if only its rulesets let us through."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from providers.esxi.elements import HostElements
 from providers.esxi.inventory import Host
 from providers.esxi.vsphere import VSphere
 
@@ -38,18 +39,16 @@ class Services:
 
     def __init__(self, vsphere: VSphere) -> None:
         self._vsphere = vsphere
+        self._services = HostElements(vsphere, vim.host.ServiceSystem, SERVICES)
 
     def read(self, hosts: Sequence[Host], keys: Sequence[str]) -> dict[str, dict[str, Service]]:
         """Host name → key → service, in one call for all hosts; what a host doesn't show is left out."""
-        by_system = {host.system: host.name for host in hosts if host.system is not None}
-        found = self._vsphere.elements(vim.host.ServiceSystem, SERVICES, keys, by_system)
-        shown = {by_system[one]: {key: _service(each) for key, each in known.items()} for one, known in found.items()}
-        return {host.name: shown.get(host.name, {}) for host in hosts}
+        found = self._services.read(hosts, keys)
+        return {host: {key: _service(one) for key, one in known.items()} for host, known in found.items()}
 
     def keys(self, host: Host) -> list[str]:
         """Every service that a host has, by key."""
-        found = self._vsphere.collect({vim.host.ServiceSystem: [SERVICES]}, [host.system])
-        return sorted(one.key for _, known in found for one in known.get(SERVICES, []))
+        return self._services.keys(host)
 
     def apply(self, host: Host, wanted: Service, there: Service) -> None:
         """Makes one service as wanted, with only the calls that are missing; its policy first."""

@@ -266,7 +266,6 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         with self._told():
             given = _arguments(news)
             changes = self.changes(olds, given)
-            replaces: list[str] = []
             if not holds(given, UNKNOWN):
                 desired = self._parse(given)
                 there = self.state.model_validate(olds)

@@ -74,8 +74,12 @@ class DefaultsProvider(HostsProvider[DefaultsInputs, DefaultsState, HostPolicy, 
         return ["default policy"]
 
     def show(self, desired: DefaultsInputs, there: Policy) -> Mapping[str, Any]:
-        names = ("incoming_blocked", "outgoing_blocked", "incoming_lockout", "outgoing_lockout")
-        return {name: None if value == "" else value for name in names for value in [getattr(there, name)]}
+        return {
+            "incoming_blocked": there.incoming_blocked,
+            "outgoing_blocked": there.outgoing_blocked,
+            "incoming_lockout": there.incoming_lockout or None,
+            "outgoing_lockout": there.outgoing_lockout or None,
+        }
 
     def hide(self, key: str) -> Mapping[str, Any]:
         return {}
