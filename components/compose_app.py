@@ -23,6 +23,7 @@ _SECRET_MARK = "\x01{}\x02"
 _SECRET_IN_TEXT = re.compile("\x01(.+?)\x02")
 # The same for the host's address, which a VCH has only once it is made.
 _HOST_MARK = "\x03host\x04"
+_MARKS = "\x01\x02\x03\x04"
 
 
 class ComposeAppSettings(ComponentSettings):
@@ -136,8 +137,7 @@ class ComposeApp(Component[ComposeAppSettings]):
         )
 
     def _container(self, name: str, service: Service) -> Container:
-        self._refuse_secrets_outside_the_environment(name, service)
-        self._refuse_the_host_outside_the_environment(name, service)
+        self._refuse_marks_outside_the_environment(name, service)
         plain, secret = _split(service.environment)
         labels = self._labels(service=name) | {"com.docker.compose.container-number": "1"}
         return Container(
@@ -167,18 +167,16 @@ class ComposeApp(Component[ComposeAppSettings]):
         named = {f"com.docker.compose.{kind}": name for kind, name in what.items()}
         return {"com.docker.compose.project": self._project, **named, "drydock.stack": stack_label()}
 
-    def _refuse_secrets_outside_the_environment(self, name: str, service: Service) -> None:
+    def _refuse_marks_outside_the_environment(self, name: str, service: Service) -> None:
         for key, value in service.model_dump(exclude={"environment"}).items():
-            found = _SECRET_IN_TEXT.search(repr(value).replace("\\x01", "\x01").replace("\\x02", "\x02"))
-            if found:
+            text = _with_marks(value)
+            secret = _SECRET_IN_TEXT.search(text)
+            if secret:
                 raise pulumi.RunError(
-                    f"{self._settings.file}: services.{name}.{key}: the secret '{found[1]}' may only stand in "
+                    f"{self._settings.file}: services.{name}.{key}: the secret '{secret[1]}' may only stand in "
                     "'environment'; everything else can be seen by whoever lists containers"
                 )
-
-    def _refuse_the_host_outside_the_environment(self, name: str, service: Service) -> None:
-        for key, value in service.model_dump(exclude={"environment"}).items():
-            if _HOST_MARK.strip("\x03\x04") in repr(value) and "\\x03" in repr(value):
+            if _HOST_MARK in text:
                 raise pulumi.RunError(
                     f"{self._settings.file}: services.{name}.{key}: APP_URL may only stand in 'environment'; it is "
                     "known once its Docker host is there"
@@ -188,6 +186,14 @@ class ComposeApp(Component[ComposeAppSettings]):
 def _used_networks(app: ComposeFile) -> list[str]:
     """Compose makes those that a service uses; a service without networks is on 'default'."""
     return sorted({name for service in app.services.values() for name in service.networks or ["default"]})
+
+
+def _with_marks(value: Any) -> str:
+    """A value of any shape as one text, in which our marks can be looked for."""
+    text = repr(value)
+    for mark in _MARKS:
+        text = text.replace(repr(mark)[1:-1], mark)
+    return text
 
 
 def _split(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

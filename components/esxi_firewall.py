@@ -5,32 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from components.base import Component, ComponentSettings
 from providers.esxi.resources import FirewallRuleset
+from providers.esxi.resources.hosts import HostsInputs
 
 
-class EsxiFirewallRuleSettings(ComponentSettings):
+class EsxiFirewallRuleSettings(HostsInputs, ComponentSettings):
     """Which hosts, and what the ruleset shall be there."""
 
-    cluster: str | None = Field(None, description="Name or inventory path of a cluster; all its hosts are meant.")
-    host: str | None = Field(None, description="Name or inventory path of one host, instead of a cluster.")
-    hosts: list[str] | None = Field(None, min_length=1, description="Several hosts, instead of a cluster.")
     ruleset: str = Field("vic", min_length=1, description="Key of the ruleset; 'vic' is vic-engine, else vSPC.")
     enabled: bool = Field(True, description="Whether the ruleset is open.")
     allowed_hosts: Literal["all"] | list[str] | dict[str, Any] = Field(
         "all", description="'all', or addresses and networks, or Ansible's all_ip, ip_address and ip_network."
     )
-    allow_empty: bool = Field(False, description="Whether the cluster may have no hosts.")
-    on_delete: Literal["restore", "keep"] = Field("restore", description="What destroy does: put back, or leave.")
-    at_once: int = Field(16, ge=1, le=256, description="Hosts that are changed at the same time.")
-
-    @model_validator(mode="after")
-    def _one_target(self) -> EsxiFirewallRuleSettings:
-        if sum(one is not None for one in (self.cluster, self.host, self.hosts)) != 1:
-            raise ValueError("give one of 'cluster', 'host' and 'hosts'")
-        return self
 
 
 class EsxiFirewallRule(Component[EsxiFirewallRuleSettings]):
