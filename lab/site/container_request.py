@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.site.container_machines import CPUS, LEAST_MEMORY_MB, MEMORY_MB
+from lab.site.refusals import Refusal
 
 _MB = 1024 * 1024
 # Documented as without effect on a VCH. What isn't in here is passed on.
@@ -56,17 +57,8 @@ _IGNORED_OF_HOST = (
 )
 
 
-class RequestError(Exception):
-    """A container that is refused, in a VCH's words.
-
-    Args:
-        status: HTTP's.
-        words: the text.
-    """
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
+class RequestError(Refusal):
+    """A container that is refused, in a VCH's words."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
 from lab.site import http, refusals, registries
-from lab.site.container_request import ContainerRequest, RequestError, understood
+from lab.site.container_request import ContainerRequest, understood
 from lab.site.http import Answer, Head
 from lab.site.volumes import VolumeError
 from lab.site.vsphere import VSphereError
@@ -48,17 +48,8 @@ _NOT_A_VCHS = ("host", "none")
 log = logging.getLogger(__name__)
 
 
-class Refused(Exception):
-    """A request that is answered with an error.
-
-    Args:
-        status: HTTP's.
-        words: the text.
-    """
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
+class Refused(refusals.Refusal):
+    """A request that is answered with an error."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +156,7 @@ class Front:
         request = Request(method, version, path, query, head, guest, body)
         try:
             return await self._routed(request)
-        except (Refused, RequestError, VolumeError) as error:
+        except refusals.Refusal as error:
             answer = self._error(error.status, str(error))
         except VSphereError as error:
             answer = self._error(500, f"Server error from portlayer: {error}")

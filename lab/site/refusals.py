@@ -39,6 +39,19 @@ _LACKING = (
 _SWARM = re.compile(r"/(swarm|nodes|services|tasks|secrets)(/.*)?")
 
 
+class Refusal(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: HTTP's.
+        words: the text.
+    """
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
 def refusal(method: str, path: str) -> tuple[int, str] | None:
     """Status and words if a VCH lacks a call.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.site.extra_config import VolumeStore
+from lab.site.refusals import Refusal
 from lab.site.vsphere import VSphere, VSphereError
 
 DRIVERS = ("vsphere", "local")
@@ -28,17 +29,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 _METADATA = "imageMetadata/DockerMetaData"
 
 
-class VolumeError(Exception):
-    """A volume that is refused, in a VCH's words.
-
-    Args:
-        status: HTTP's.
-        words: the text.
-    """
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
+class VolumeError(Refusal):
+    """A volume that is refused, in a VCH's words."""
 
 
 @dataclass(frozen=True)
