@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +16,7 @@ from lab.stand_ins.vic_machine.builds import Build
 from lab.stand_ins.vic_machine.command_line import Options
 from lab.stand_ins.vic_machine.inventory import Found, Inventory, NotFound, Place
 from lab.stand_ins.vic_machine.log import Log, quoted
-from lab.stand_ins.vic_machine.outcome import Refused
+from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
 from lab.stand_ins.vic_machine.target import NoConnection, Target
 from lab.stand_ins.vic_machine.vsphere import Clock, Fault, NotThere, Session, message, reference
 
@@ -58,6 +60,33 @@ class Command:
             session.close()
             self.log.error(str(error))
             raise NoConnection(str(error)) from error
+
+    def connected(self, target_: Target, action: str, outcome: str) -> Inventory:
+        """Logs in, or ends as the command does that can't.
+
+        Args:
+            target_: where.
+            action: how the command calls what it does, ``List``.
+            outcome: its last word.
+
+        Raises:
+            Refused: it can't.
+        """
+        try:
+            return self.connect(target_)
+        except NoConnection as error:
+            self.log.error(f"{action} cannot continue - failed to create validator: {error}")
+            raise Refused(outcome) from error
+
+    @contextmanager
+    def in_time(self, inventory: Inventory, action: str) -> Iterator[None]:
+        """What is done in a session, ended with it; the command's time may be up meanwhile."""
+        try:
+            yield
+        except TimedOut as error:
+            raise Refused(f"{action} timed out: use --timeout to add more time") from error
+        finally:
+            inventory.session.close()
 
     def no_rest(self) -> None:
         """Refuses words that are no flags."""

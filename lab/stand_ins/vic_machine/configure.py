@@ -25,7 +25,7 @@ from lab.stand_ins.vic_machine.inventory import Found, Inventory
 from lab.stand_ins.vic_machine.log import quoted
 from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
 from lab.stand_ins.vic_machine.readiness import Trail
-from lab.stand_ins.vic_machine.target import NoConnection, Target
+from lab.stand_ins.vic_machine.target import Target
 from lab.stand_ins.vic_machine.update import NotReverted, NotUpdated, Update
 from lab.stand_ins.vic_machine.vsphere import Fault, NotThere, reference, told
 from lab.stand_ins.vic_machine.wanted import Store, Wanted
@@ -52,17 +52,9 @@ def run(command: Command) -> None:
     command.limit()
     work.read()
     command.log.info("### Configuring VCH ####")
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Configure cannot continue - failed to create validator: {error}")
-        raise Refused("configure failed") from error
-    try:
+    inventory = command.connected(login, "Configure", "configure failed")
+    with command.in_time(inventory, "Configure"):
         work.run(inventory)
-    except TimedOut as error:
-        raise Refused(TIMED_OUT) from error
-    finally:
-        inventory.session.close()
 
 
 class _Configuration:

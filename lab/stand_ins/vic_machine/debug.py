@@ -7,9 +7,8 @@ from pathlib import Path
 from lab.stand_ins.vic_machine import docker_api, show, target, upgrade
 from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.inventory import Inventory
-from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
+from lab.stand_ins.vic_machine.outcome import Refused
 from lab.stand_ins.vic_machine.readiness import Trail, Waiting
-from lab.stand_ins.vic_machine.target import NoConnection
 from lab.stand_ins.vic_machine.vsphere import Fault, reference
 
 
@@ -23,17 +22,9 @@ def run(command: Command) -> None:
     command.no_rest()
     command.log.info("### Configuring VCH for debug ####")
     command.limit()
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Debug cannot continue - failed to create validator: {error}")
-        raise Refused("Debug failed") from error
-    try:
+    inventory = command.connected(login, "Debug", "Debug failed")
+    with command.in_time(inventory, "Debug"):
         _debug(command, inventory)
-    except TimedOut as error:
-        raise Refused("Debug timed out: use --timeout to add more time") from error
-    finally:
-        inventory.session.close()
 
 
 def _debug(command: Command, inventory: Inventory) -> None:

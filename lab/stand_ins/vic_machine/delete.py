@@ -12,9 +12,8 @@ from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.extra_config import Settings
 from lab.stand_ins.vic_machine.inventory import CREATING, Found, Inventory, NotFound
 from lab.stand_ins.vic_machine.log import quoted
-from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
+from lab.stand_ins.vic_machine.outcome import Refused
 from lab.stand_ins.vic_machine.power import power_off
-from lab.stand_ins.vic_machine.target import NoConnection
 from lab.stand_ins.vic_machine.versions import of_settings
 from lab.stand_ins.vic_machine.vsphere import Fault, NotThere, reference, told
 
@@ -31,17 +30,9 @@ def run(command: Command) -> None:
     command.no_rest()
     command.log.info("### Removing VCH ####")
     command.limit()
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Delete cannot continue - failed to create validator: {error}")
-        raise Refused("delete failed") from error
-    try:
+    inventory = command.connected(login, "Delete", "delete failed")
+    with command.in_time(inventory, "Delete"):
         _Deletion(command, inventory).run()
-    except TimedOut as error:
-        raise Refused("Delete timed out: use --timeout to add more time") from error
-    finally:
-        inventory.session.close()
 
 
 class _Deletion:

@@ -9,7 +9,6 @@ from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.inventory import Inventory, NotFound
 from lab.stand_ins.vic_machine.log import quoted
 from lab.stand_ins.vic_machine.outcome import Refused
-from lab.stand_ins.vic_machine.target import NoConnection
 from lab.stand_ins.vic_machine.vsphere import Fault, Session, reference, told
 
 RULESET, OLD_RULESET = "vic-engine", "vSPC"
@@ -30,11 +29,7 @@ def run(command: Command) -> None:
         raise Refused("No command selected")
     command.log.info("### Updating Firewall ####")
     command.limit()
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Update cannot continue - failed to create validator: {error}")
-        raise Refused("update firewall failed") from error
+    inventory = command.connected(login, "Update", "update firewall failed")
     try:
         _update(command, inventory, enable=allow)
     finally:

@@ -11,8 +11,7 @@ from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.docker_api import Endpoint
 from lab.stand_ins.vic_machine.extra_config import Settings
 from lab.stand_ins.vic_machine.inventory import Found, Inventory
-from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
-from lab.stand_ins.vic_machine.target import NoConnection
+from lab.stand_ins.vic_machine.outcome import Refused
 from lab.stand_ins.vic_machine.vsphere import reference
 
 
@@ -23,13 +22,9 @@ def run(command: Command) -> None:
         Refused: it isn't there, is off, or has no address.
     """
     inventory = connected(command)
-    try:
+    with command.in_time(inventory, "Inspect"):
         found, settings = chosen(command, inventory)
         _say(command, inventory, found, settings)
-    except TimedOut as error:
-        raise Refused("Inspect timed out: use --timeout to add more time") from error
-    finally:
-        inventory.session.close()
 
 
 def connected(command: Command) -> Inventory:
@@ -38,11 +33,7 @@ def connected(command: Command) -> Inventory:
     command.no_rest()
     command.log.info("### Inspecting VCH ####")
     command.limit()
-    try:
-        return command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Inspect cannot continue - failed to create validator: {error}")
-        raise Refused("inspect failed") from error
+    return command.connected(login, "Inspect", "inspect failed")
 
 
 def chosen(command: Command, inventory: Inventory) -> tuple[Found, Settings]:

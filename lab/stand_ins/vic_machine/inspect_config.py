@@ -11,7 +11,6 @@ from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.command_line import flags_of
 from lab.stand_ins.vic_machine.extra_config import Settings
 from lab.stand_ins.vic_machine.inventory import Found, Inventory
-from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
 from lab.stand_ins.vic_machine.vsphere import NotThere, Session
 
 _PROXIES = (("http-proxy", "HTTP_PROXY"), ("https-proxy", "HTTPS_PROXY"), ("no-proxy", "NO_PROXY"))
@@ -29,13 +28,9 @@ def run(command: Command) -> None:
         command.log.warning(f"Invalid configuration output format '{shown}'. Valid options are raw, verbose.")
         command.log.warning("Using verbose configuration format")
     inventory = inspect.connected(command)
-    try:
+    with command.in_time(inventory, "Inspect"):
         found, settings = inspect.chosen(command, inventory)
         said = lines(command, inventory, found, settings)
-    except TimedOut as error:
-        raise Refused("Inspect timed out: use --timeout to add more time") from error
-    finally:
-        inventory.session.close()
     if raw:
         sys.stdout.write(" ".join(said) + "\n")
         sys.stdout.flush()

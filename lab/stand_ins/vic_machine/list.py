@@ -10,8 +10,7 @@ from lab.stand_ins.vic_machine import target, versions
 from lab.stand_ins.vic_machine.command import Command
 from lab.stand_ins.vic_machine.extra_config import Settings
 from lab.stand_ins.vic_machine.inventory import Inventory, NotFound
-from lab.stand_ins.vic_machine.outcome import Refused, TimedOut
-from lab.stand_ins.vic_machine.target import NoConnection
+from lab.stand_ins.vic_machine.outcome import Refused
 
 HEADINGS = ("ID", "PATH", "NAME", "VERSION", "UPGRADE STATUS")
 GAP = 8
@@ -27,17 +26,9 @@ def run(command: Command) -> None:
     command.no_rest()
     command.log.info("### Listing VCHs ####")
     command.limit()
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"List cannot continue - failed to create validator: {error}")
-        raise Refused("list failed") from error
-    try:
+    inventory = command.connected(login, "List", "list failed")
+    with command.in_time(inventory, "List"):
         _show(command, inventory)
-    except TimedOut as error:
-        raise Refused("List timed out: use --timeout to add more time") from error
-    finally:
-        inventory.session.close()
 
 
 def _show(command: Command, inventory: Inventory) -> None:

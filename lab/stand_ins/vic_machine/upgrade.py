@@ -11,7 +11,6 @@ from lab.stand_ins.vic_machine.images import Image
 from lab.stand_ins.vic_machine.inventory import Found, Inventory
 from lab.stand_ins.vic_machine.log import quoted
 from lab.stand_ins.vic_machine.outcome import Refused
-from lab.stand_ins.vic_machine.target import NoConnection
 from lab.stand_ins.vic_machine.update import NotReverted, NotUpdated, Update
 from lab.stand_ins.vic_machine.vsphere import Fault, reference
 
@@ -29,11 +28,7 @@ def run(command: Command) -> None:
     back = command.options.yes("rollback")
     found = [] if back else images.find(command)
     command.log.info("### Rolling back VCH ####" if back else "### Upgrading VCH ####")
-    try:
-        inventory = command.connect(login)
-    except NoConnection as error:
-        command.log.error(f"Upgrade cannot continue - failed to create validator: {error}")
-        raise Refused("upgrade failed") from error
+    inventory = command.connected(login, "Upgrade", "upgrade failed")
     try:
         _Upgrade(command, inventory, found).run()
     finally:
