@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from pyVmomi import vim
 
 from ops.toolchain import go_build
 from tests.esxi.stand_in import certificate
+from tests.tasks import finished
 
 SOURCE = Path(__file__).parents[2] / "lab" / "vcenter"
 VERSION = "0.52.0"
@@ -147,27 +147,27 @@ class Simulator:
         with self.looking() as content:
             target = next(one for one in _every(content, vim.ClusterComputeResource) if one.name == cluster)
             spec = vim.host.ConnectSpec(hostName=name, userName="root", password="any", force=True)
-            _finish(target.AddHost_Task(spec=spec, asConnected=True))
+            finished(target.AddHost_Task(spec=spec, asConnected=True))
 
     def remove_host(self, name: str) -> None:
         with self.looking() as content:
             host = _host(content, name)
             if not host.runtime.inMaintenanceMode:
-                _finish(host.EnterMaintenanceMode_Task(timeout=0))
-            _finish(host.Destroy_Task())
+                finished(host.EnterMaintenanceMode_Task(timeout=0))
+            finished(host.Destroy_Task())
 
     def maintain(self, name: str, *, on: bool = True) -> None:
         with self.looking() as content:
             host = _host(content, name)
-            _finish((host.EnterMaintenanceMode_Task if on else host.ExitMaintenanceMode_Task)(timeout=0))
+            finished((host.EnterMaintenanceMode_Task if on else host.ExitMaintenanceMode_Task)(timeout=0))
 
     def disconnect(self, host: str) -> None:
         with self.looking() as content:
-            _finish(_host(content, host).DisconnectHost_Task())
+            finished(_host(content, host).DisconnectHost_Task())
 
     def reconnect(self, host: str) -> None:
         with self.looking() as content:
-            _finish(_host(content, host).ReconnectHost_Task())
+            finished(_host(content, host).ReconnectHost_Task())
 
     def sessions(self) -> list[Any]:
         """Ours, by the user agent."""
@@ -265,12 +265,3 @@ def _addresses(allowed: Any) -> list[str]:
     if allowed is None or allowed.allIp:
         return []
     return [*allowed.ipAddress, *(f"{one.network}/{one.prefixLength}" for one in allowed.ipNetwork)]
-
-
-def _finish(task: Any) -> None:
-    """Asks again and again: pyVim's WaitForTask fails on the simulator."""
-    end = time.monotonic() + LIMIT_S
-    while task.info.state in ("queued", "running"):
-        assert time.monotonic() < end, "the task doesn't end"
-        time.sleep(0.02)
-    assert task.info.state == "success", task.info.error

@@ -25,7 +25,8 @@ from providers.vic.flags import Command
 from providers.vic.output import Ending, Kind, Line, Verdict
 from providers.vic.resources.session import VicSession
 from providers.vic.runner import Finished, Usage
-from tests.esxi.simulator import PASSWORD, READER, USER, Simulator, _every, _finish, running
+from tests.esxi.simulator import PASSWORD, READER, USER, Simulator, _every, running
+from tests.tasks import finished
 
 EXTRA = Path(__file__).parents[1] / "vic_machine" / "extra_config"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9 ada@example.com"
@@ -199,10 +200,10 @@ def make(simulator: Simulator, name: str, vector: str | None, address: str = "",
             extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()],
             files=vim.vm.FileInfo(vmPathName=f"[LocalDS_0] {name}"),
         )
-        _finish(folder.CreateVM_Task(config=config, pool=pool))
+        finished(folder.CreateVM_Task(config=config, pool=pool))
         machine = next(one for one in _every(content, vim.VirtualMachine) if one.name == name)
         if address:
-            _finish(machine.PowerOnVM_Task())
+            finished(machine.PowerOnVM_Task())
 
 
 def secrets() -> set[str]:

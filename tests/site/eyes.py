@@ -46,14 +46,6 @@ def every(content: vim.ServiceInstanceContent, kind: type) -> dict[str, Any]:
         view.Destroy()
 
 
-def finished(task: vim.Task) -> None:
-    """Waits for a task by asking: pyVmomi's own waiting does not work on the simulator."""
-    end = time.monotonic() + PATIENCE_S
-    while task.info.state in ("queued", "running") and time.monotonic() < end:
-        time.sleep(0.05)
-    assert task.info.state == "success", task.info.error
-
-
 def rulesets(environment: Mapping[str, str], cluster: str) -> dict[str, dict[str, bool]]:
     """Host of the cluster → ruleset → enabled."""
     with vcenter(environment) as content:

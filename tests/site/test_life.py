@@ -12,6 +12,7 @@ from pyVmomi import vim
 
 from tests.site import eyes
 from tests.site.conftest import Site
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -152,9 +153,9 @@ def test_memory_that_someone_changes_is_drift_and_is_healed(running: Site) -> No
     with eyes.vcenter(running.environment) as content:
         machine = eyes.every(content, vim.VirtualMachine)["photon"]
         if machine.runtime.powerState == "poweredOn":
-            eyes.finished(machine.PowerOffVM_Task())
-        eyes.finished(machine.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=1024)))
-        eyes.finished(machine.PowerOnVM_Task())
+            finished(machine.PowerOffVM_Task())
+        finished(machine.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=1024)))
+        finished(machine.PowerOnVM_Task())
 
         drift = running.drift()
         running.up("--refresh")

@@ -15,6 +15,7 @@ from pyVmomi import vim
 from lab.supervisor import Lab
 from tests.site import eyes
 from tests.site.conftest import Site
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -106,7 +107,7 @@ def test_a_client_without_a_certificate_is_turned_away(on_vch: Site) -> None:
 
 def test_a_vch_that_a_colleague_powers_off_is_drift_and_is_healed(on_vch: Site) -> None:
     with eyes.vcenter(on_vch.environment) as content:
-        eyes.finished(eyes.every(content, vim.VirtualMachine)["vch1"].PowerOffVM_Task())
+        finished(eyes.every(content, vim.VirtualMachine)["vch1"].PowerOffVM_Task())
 
     # Its own resource alone: what runs on it can't be looked at while it is off.
     only_it = ("refresh", "--stack=lab", "--target=**::vch", "--diff")

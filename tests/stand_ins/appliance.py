@@ -24,6 +24,7 @@ from pyVmomi import vim, vmodl
 from lab.stand_ins.vic_machine import secretbox
 from lab.stand_ins.vic_machine.extra_config import key_in
 from tests.esxi.simulator import PASSWORD, USER, Simulator
+from tests.tasks import finished
 
 HOST = "127.0.0.1"
 LOOK_S = 0.05
@@ -117,7 +118,7 @@ class Appliances:
                 report[f"{VICE}init.sessions|{session}.started"] = said
         if report and any(found.get(key) != value for key, value in report.items()):
             options = [vim.option.OptionValue(key=key, value=value) for key, value in report.items()]
-            finish(machine.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=options)))
+            finished(machine.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=options)))
 
     def file(self, path: str, content: bytes | None = None) -> bytes:
         """A file of a datastore: read, or written."""
@@ -207,16 +208,6 @@ def _context(settings: dict[str, str], key: bytes) -> ssl.SSLContext:
         pair.write_bytes(certificate + base64.b64decode(secretbox.opened(sealed, key)))
         context.load_cert_chain(pair)
     return context
-
-
-def finish(task: Any) -> Any:
-    """Waits for a task and gives what it made."""
-    end = time.monotonic() + LIMIT_S
-    while task.info.state in ("queued", "running"):
-        assert time.monotonic() < end, "the task doesn't end"
-        time.sleep(0.02)
-    assert task.info.state == "success", task.info.error
-    return task.info.result
 
 
 @contextlib.contextmanager

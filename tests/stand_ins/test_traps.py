@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from tests.stand_ins.appliance import finish
 from tests.stand_ins.stories import Story
 from tests.stand_ins.transcripts import Run, run
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -67,9 +67,9 @@ def add_container(story: Story, vch: str, name: str, *, on: bool) -> None:
                 vim.option.OptionValue(key="guestinfo.vice./common/id", value="c" * 64),
             ],
         )
-        container = finish(machine.parent.CreateVM_Task(spec, machine.resourcePool))
+        container = finished(machine.parent.CreateVM_Task(spec, machine.resourcePool))
         if on:
-            finish(container.PowerOnVM_Task())
+            finished(container.PowerOnVM_Task())
 
 
 def groups(story: Story) -> dict[str, list[str]]:
@@ -83,7 +83,7 @@ def off(story: Story, name: str) -> None:
     """Frees the ports for the next one."""
     with story.simulator.looking() as content:
         machine = story.machine(content, name)
-        finish(machine.PowerOffVM_Task())
+        finished(machine.PowerOffVM_Task())
     end = time.monotonic() + LIMIT_S
     while machine._moId in story.appliances.running:
         assert time.monotonic() < end, "its appliance doesn't end"
@@ -110,7 +110,7 @@ def test_delete_keeps_volumes_and_stops_at_a_container_that_runs(story: Story) -
     assert 'VM \\"web\\" is powered on' in refused.output
     assert {"busy", "web"} <= set(names(story, vim.VirtualMachine))
     with story.simulator.looking() as content:
-        finish(story.machine(content, "web").PowerOffVM_Task())
+        finished(story.machine(content, "web").PowerOffVM_Task())
     done = again(story, "1.5.6", "delete", "busy")
     assert done.code == 0, done.output
     assert not {"busy", "web"} & set(names(story, vim.VirtualMachine))

@@ -13,7 +13,8 @@ from pyVmomi import vim
 from providers.esxi.vsphere import Endpoint, VSphere
 from providers.kit.secrets import Secret
 from providers.vic.vm import read
-from tests.esxi.simulator import PASSWORD, USER, Simulator, _every, _finish, running
+from tests.esxi.simulator import PASSWORD, USER, Simulator, _every, running
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -56,14 +57,14 @@ def vch(simulator: Simulator) -> str:
             extraConfig=extra,
             files=vim.vm.FileInfo(vmPathName="[LocalDS_0] vch03"),
         )
-        _finish(folder.CreateVM_Task(config=config, pool=pool))
+        finished(folder.CreateVM_Task(config=config, pool=pool))
         return str(next(one for one in _every(content, vim.VirtualMachine) if one.name == "vch03")._moId)
 
 
 def changed(simulator: Simulator, id_: str, **spec: Any) -> None:
     with simulator.looking() as content:
         one = next(each for each in _every(content, vim.VirtualMachine) if each._moId == id_)
-        _finish(one.ReconfigVM_Task(spec=vim.vm.ConfigSpec(**spec)))
+        finished(one.ReconfigVM_Task(spec=vim.vm.ConfigSpec(**spec)))
 
 
 def test_the_vch_is_found_among_the_other_vms(session: VSphere, vch: str) -> None:

@@ -23,6 +23,7 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim
 
 from lab.site import secretbox
+from tests.tasks import finished
 
 DATASTORE = "LocalDS_0"
 ISO = "v1.5.6-21029-2be3feb-appliance.iso"
@@ -93,12 +94,12 @@ class VCH:
 
     def power_on(self) -> VCH:
         with looking(self.site) as content:
-            finish(machine(content, self.reference).PowerOnVM_Task())
+            finished(machine(content, self.reference).PowerOnVM_Task())
         return self
 
     def power_off(self) -> None:
         with looking(self.site) as content:
-            finish(machine(content, self.reference).PowerOffVM_Task())
+            finished(machine(content, self.reference).PowerOffVM_Task())
 
     def forget_started(self) -> None:
         """As vic-machine does before a reboot."""
@@ -107,14 +108,14 @@ class VCH:
     def write(self, values: Mapping[str, str]) -> None:
         with looking(self.site) as content:
             options = [vim.option.OptionValue(key=key, value=value) for key, value in values.items()]
-            finish(machine(content, self.reference).ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=options)))
+            finished(machine(content, self.reference).ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=options)))
 
     def destroy(self) -> None:
         with looking(self.site) as content:
             one = machine(content, self.reference)
             if one.runtime.powerState == "poweredOn":
-                finish(one.PowerOffVM_Task())
-            finish(one.Destroy_Task())
+                finished(one.PowerOffVM_Task())
+            finished(one.Destroy_Task())
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def make(
             deviceChange=_devices(f"{folder}/{ISO}"),
         )
         task = datacenter.vmFolder.CreateVM_Task(config=spec, pool=pool)
-        reference = finish(task)._moId
+        reference = finished(task)._moId
         return VCH(site, name, reference, papers)
 
 
@@ -202,16 +203,6 @@ def every(content: Any, kind: type) -> list[Any]:
 
 def machine(content: Any, reference: str) -> Any:
     return next(one for one in every(content, vim.VirtualMachine) if one._moId == reference)
-
-
-def finish(task: Any) -> Any:
-    """Asks again and again: pyVim's WaitForTask fails on the simulator."""
-    end = time.monotonic() + LIMIT_S
-    while task.info.state in ("queued", "running"):
-        assert time.monotonic() < end, "the task doesn't end"
-        time.sleep(0.02)
-    assert task.info.state == "success", task.info.error
-    return task.info.result
 
 
 def sealed(content: bytes, key: bytes) -> str:

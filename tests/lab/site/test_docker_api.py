@@ -14,7 +14,8 @@ import requests
 
 from lab.supervisor import Lab
 from tests.lab.site.conftest import asked, client_of, probe_of, pull_probe, site_of, until
-from tests.lab.site.machines import VCH, finish, looking, machine, machines, make
+from tests.lab.site.machines import VCH, looking, machine, machines, make
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -180,7 +181,7 @@ def test_a_vm_that_is_deleted_in_vsphere_takes_its_container_along(
 
     switch(vch, reference, on=False)
     with looking(vch.site) as content:
-        finish(machine(content, reference).Destroy_Task())
+        finished(machine(content, reference).Destroy_Task())
 
     until(lambda: client.containers.list(all=True) == [], "the container stays")
 
@@ -369,4 +370,4 @@ def page(vch: VCH) -> str | None:
 def switch(vch: VCH, reference: str, *, on: bool) -> None:
     with looking(vch.site) as content:
         one = machine(content, reference)
-        finish(one.PowerOnVM_Task() if on else one.PowerOffVM_Task())
+        finished(one.PowerOnVM_Task() if on else one.PowerOffVM_Task())

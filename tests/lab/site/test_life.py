@@ -16,7 +16,8 @@ from pyVmomi import vim
 from lab.supervisor import Lab
 from tests.lab import host
 from tests.lab.site.conftest import asked, client_of, probe_of, pull_probe, site_of, until
-from tests.lab.site.machines import DATASTORE, VCH, Papers, finish, looking, machine, machines, make, papers
+from tests.lab.site.machines import DATASTORE, VCH, Papers, looking, machine, machines, make, papers
+from tests.tasks import finished
 
 pytestmark = pytest.mark.lab
 
@@ -256,7 +257,7 @@ def test_a_vm_with_another_iso_stays_a_vm(site_lab: Lab) -> None:
         drive = next(device for device in one.config.hardware.device if hasattr(device.backing, "fileName"))
         drive.backing.fileName = f"[{DATASTORE}] iso/photon.iso"
         change = vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive)
-        finish(one.ReconfigVM_Task(spec=vim.vm.ConfigSpec(deviceChange=[change])))
+        finished(one.ReconfigVM_Task(spec=vim.vm.ConfigSpec(deviceChange=[change])))
     beside = make(site, "a-vch")
 
     vch.power_on()
