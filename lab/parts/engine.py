@@ -1,8 +1,4 @@
-"""The lab's Docker Engine: the distribution's own program in a folder of ours, so that the host stays as it is.
-
-Facts behind the flags: docs of dockerd 20.10, and what was measured (facts `lab.md`): without firewall rules and
-forwarding of the host's, bridges, names, published ports and isolation work; only outbound traffic doesn't.
-"""
+"""The lab's Docker Engine: the distribution's own program in a folder of ours, so that the host stays as it is."""
 
 from __future__ import annotations
 
@@ -13,36 +9,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab import dockerd
 from lab.parts import engine_remains
 from lab.parts.engine_packages import EnginePackages
 from lab.parts.part import Command, Server, write_settings
 
-# What a container's processes get to end, before the engine kills them.
-_CONTAINERS_STOP_S = 10
 _CAP_NET_ADMIN = 12
 _CAP_SYS_ADMIN = 21
-
-# The engine writes below /etc (a key), /run (sockets of containers' keepers) and /opt, whatever its flags say. It sees
-# a layer of its own over these, in a mount namespace of its own; only the folder with our sockets stays the host's.
-_START = """set -e
-short=$1
-shift
-mkdir -p "$short/private"
-mount -t tmpfs -o size=64m,mode=700 drydock "$short/private"
-cd "$short/private"
-mkdir short
-mount --bind "$short" short
-for place in etc opt run; do
-  if [ -d "/$place" ]; then
-    mkdir "$place" "$place.work"
-    mount -t overlay -o "lowerdir=/$place,upperdir=$place,workdir=$place.work" drydock "/$place"
-  fi
-done
-mkdir -p "$short"
-mount --bind short "$short"
-cd /
-exec "$@"
-"""
 
 # `--ip` holds for the default bridge only: on every other network the engine publishes on all addresses of the host.
 # Its proxy is asked through this, which keeps to the lab's own address and tells the engine that IPv6 is served
@@ -90,13 +63,12 @@ class Engine(Server):
         packages = EnginePackages.unpacked()
         addresses = self.premises.addresses
         short = addresses.short_folder
-        dockerd = [
+        own = dockerd.flags(
+            self._settings, self.data, short, short / "dockerd.pid", self.socket, group=f"/{addresses.bridge}"
+        )
+        program = [
             str(packages.folder / "usr/sbin/dockerd"),
-            f"--config-file={self._settings}",
-            f"--data-root={self.data}",
-            f"--exec-root={short}",
-            f"--pidfile={short / 'dockerd.pid'}",
-            f"--host=unix://{self.socket}",
+            *own,
             f"--host=tcp://{self.address}",
             "--tlsverify",
             f"--tlscacert={self.premises.certificates.authority}",
@@ -106,19 +78,10 @@ class Engine(Server):
             f"--default-address-pool=base={addresses.containers},size=26",
             f"--ip={self.host}",
             f"--userland-proxy-path={self._proxy}",
-            "--iptables=false",
-            "--ip6tables=false",
-            "--ip-masq=false",
-            "--ip-forward=false",
-            f"--cgroup-parent=/{addresses.bridge}",
-            "--exec-opt=native.cgroupdriver=cgroupfs",
-            f"--shutdown-timeout={_CONTAINERS_STOP_S}",
-            "--log-level=warn",
         ]
-        namespace = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", _START, "engine", str(short)]
         environment = {**packages.environment(), "HOME": str(self.folder)}
         return Command(
-            [*namespace, *dockerd],
+            dockerd.apart("engine", short, program),
             environment,
             [self._settings, self._proxy, self.premises.certificates.authority, self.certificate / "cert.pem"],
         )

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab import dockerd
 from lab.parts import engine_remains
 from lab.parts.engine_packages import EnginePackages
 from lab.parts.part import Command, Server, write_settings
@@ -47,7 +48,7 @@ class Site(Server):
             "door": str(go_build("door", "1", source=_SOURCE / "door", usually="ten seconds")),
             "group": f"/{self._group}",
             # A site of another source is started anew.
-            "source": digest_of(_SOURCE),
+            "source": digest_of(_SOURCE, Path(dockerd.__file__)),
         }
         write_settings(self._settings, json.dumps(told, indent=2) + "\n")
 

@@ -1,6 +1,6 @@
 """A VCH's own Docker daemon, in namespaces of its own: what it mounts, links and runs ends with it.
 
-The engine is the lab's (facts `lab.md`); its flags are those of `lab.parts.engine`, for the same reasons.
+The engine is the lab's (facts `lab.md`).
 """
 
 from __future__ import annotations
@@ -15,36 +15,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import dockerd
 from lab.site.namespace import Namespace, is_apart
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
 
-# What a container's processes get to end, before the daemon kills them.
-_CONTAINERS_STOP_S = 10
 _POLL_S = 0.02
 
-# The daemon writes below /etc, /run and /opt, whatever its flags say: it sees a layer of its own over these. It is the
-# first process of a process namespace, behind a small init that reaps: when that ends, the kernel ends all of it.
-_START = """set -e
-short=$1
-shift
-mkdir -p "$short/private"
-mount -t tmpfs -o size=64m,mode=700 drydock "$short/private"
-cd "$short/private"
-mkdir short
-mount --bind "$short" short
-for place in etc opt run; do
-  if [ -d "/$place" ]; then
-    mkdir "$place" "$place.work"
-    mount -t overlay -o "lowerdir=/$place,upperdir=$place,workdir=$place.work" drydock "/$place"
-  fi
-done
-mkdir -p "$short"
-mount --bind short "$short"
-cd /
-exec docker-init -s -- "$@"
-"""
+# It is the first process of a process namespace, behind a small init that reaps: when that ends, the kernel ends all
+# of it.
+_INIT = ("docker-init", "-s", "--")
+_UNSHARED = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 class DaemonError(Exception):
@@ -126,7 +108,7 @@ class Daemon:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*_APART, "sh", "-c", _START, "daemon", str(self._short), *self._command(bridges, width, insecure)],
+                dockerd.apart("daemon", self._short, self._command(bridges, width, insecure), *_UNSHARED),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -154,24 +136,14 @@ class Daemon:
 
     def _command(self, bridges: ipaddress.IPv4Network, width: int, insecure: Sequence[str]) -> list[str]:
         first = next(bridges.subnets(new_prefix=max(width, bridges.prefixlen)))
+        settings, data, pidfile = (self._folder / "daemon.json", self._folder / "data", self._short / "docker.pid")
         return [
+            *_INIT,
             "dockerd",
-            f"--config-file={self._folder / 'daemon.json'}",
-            f"--data-root={self._folder / 'data'}",
-            f"--exec-root={self._short}",
-            f"--pidfile={self._short / 'docker.pid'}",
-            f"--host=unix://{self.socket}",
+            *dockerd.flags(settings, data, self._short, pidfile, self.socket, self._group),
             f"--bip={first[1]}/{first.prefixlen}",
             f"--default-address-pool=base={bridges},size={first.prefixlen}",
             *(f"--insecure-registry={registry}" for registry in insecure),
-            "--iptables=false",
-            "--ip6tables=false",
-            "--ip-masq=false",
-            "--ip-forward=false",
-            f"--cgroup-parent={self._group}",
-            "--exec-opt=native.cgroupdriver=cgroupfs",
-            f"--shutdown-timeout={_CONTAINERS_STOP_S}",
-            "--log-level=warn",
         ]
 
     def _wait(self) -> None:
@@ -187,19 +159,6 @@ class Daemon:
             time.sleep(_POLL_S)
         self.stop()
         raise DaemonError(f"its Docker daemon doesn't come up (log: {self._log})")
-
-
-_APART = (
-    "unshare",
-    "--mount",
-    "--net",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-    "--propagation",
-    "slave",
-)
 
 
 def _children(pid: int) -> list[int]:
