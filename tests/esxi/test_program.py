@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.esxi.program import COMMAND_LIMIT_S, Program, kill
 from tests.esxi.simulator import Simulator, running
+from tests.program import COMMAND_LIMIT_S, Program, kill
 
 pytestmark = pytest.mark.lab
 
 HOSTS = 128
+IMPORTS = "import pulumi\nfrom providers.esxi.resources import *\n"
 OPEN_EVERYWHERE = 'FirewallRuleset("vic", cluster="DC0_C0", ruleset="vSPC")\n'
 SLOWLY = 'FirewallRuleset("vic", cluster="DC0_C0", ruleset="vSPC", at_once=1)\n'
 
@@ -33,7 +34,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 @pytest.fixture
 def program(big: Simulator, tmp_path: Path) -> Iterator[Program]:
     big.reset()
-    one = Program.made(tmp_path, big.environment)
+    one = Program.made(tmp_path, big.environment, IMPORTS)
     yield one
     big.reset()
     one.destroy()
@@ -161,7 +162,7 @@ def test_every_resource_with_a_list_of_hosts_on_the_real_engine(big: Simulator, 
 
 
 def test_a_wrong_password_ends_every_resource_and_costs_one_failed_login(big: Simulator, program: Program) -> None:
-    wrong = Program(program.folder, {**program.environment, "VSPHERE_PASSWORD": "wrong-one-8"})
+    wrong = Program(program.folder, {**program.environment, "VSPHERE_PASSWORD": "wrong-one-8"}, IMPORTS)
     wrong.write("".join(f'FirewallRuleset("r{n}", cluster="DC0_C0", ruleset="vSPC")\n' for n in range(6)))
 
     said = wrong.up(expect=1)

@@ -1,18 +1,19 @@
-"""A Pulumi program of resources of ESXi's hosts, on the real engine, driven as a user drives it."""
+"""A Pulumi program of a few lines, on the real engine, driven as a user drives it."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 COMMAND_LIMIT_S = 120
-PROJECT = "name: hosts\nruntime: {name: python, options: {virtualenv: .venv}}\n"
-IMPORTS = "import pulumi\nfrom providers.esxi.resources import *\n"
+PROJECT = "name: program\nruntime: {name: python, options: {virtualenv: .venv}}\n"
 
 
 @dataclass
@@ -22,14 +23,16 @@ class Program:
     Args:
         folder: its project.
         environment: of the vCenter.
+        imports: its first lines.
     """
 
     folder: Path
     environment: Mapping[str, str]
+    imports: str
     said: list[str] = field(default_factory=list)
 
     @classmethod
-    def made(cls, base: Path, environment: Mapping[str, str]) -> Program:
+    def made(cls, base: Path, environment: Mapping[str, str], imports: str) -> Program:
         folder = base / "a program"
         (folder / "backend").mkdir(parents=True)
         (folder / "Pulumi.yaml").write_text(PROJECT)
@@ -40,13 +43,13 @@ class Program:
             "PYTHONPATH": str(ROOT),
             "DRYDOCK_STATE": str(base / "notes"),
         }
-        one = cls(folder, {**os.environ, **environment, **own})
+        one = cls(folder, {**os.environ, **environment, **own}, imports)
         one.write("")
         one.pulumi("stack", "init", "lab")
         return one
 
     def write(self, lines: str) -> None:
-        (self.folder / "__main__.py").write_text(IMPORTS + lines)
+        (self.folder / "__main__.py").write_text(self.imports + lines)
 
     def pulumi(self, *arguments: str, expect: int | None = 0) -> str:
         """Runs a command; it must end with the code that is expected, or with any where that is `None`."""
@@ -74,6 +77,19 @@ class Program:
 
     def drift(self, expect: int = 7) -> str:
         return self.pulumi("refresh", "--preview-only", "--diff", "--expect-no-changes", expect=expect)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secret ones too."""
+        told = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--show-secrets"],
+            cwd=self.folder,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=True,
+        )
+        return dict(json.loads(told.stdout))
 
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts a command in a process group of its own and doesn't wait for it."""
