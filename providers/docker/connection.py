@@ -14,7 +14,7 @@ import requests
 import requests.adapters
 
 from providers.kit.errors import Permanent
-from providers.kit.retry import CALL_TIMEOUT_S, PULL_TIMEOUT_S
+from providers.kit.retry import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, PULL_TIMEOUT_S
 from providers.kit.secrets import Settings
 from providers.kit.tls import as_file
 
@@ -103,11 +103,12 @@ class Connection:
 
 
 class _Client(docker.APIClient):
-    """docker-py asks for pulls without any timeout."""
+    """docker-py asks for pulls without any timeout, and waits for a connection as long as for an answer."""
 
     def request(self, method: Any, url: Any, **arguments: Any) -> requests.Response:  # type: ignore[override]
-        if arguments.get("timeout") is None:
-            arguments["timeout"] = PULL_TIMEOUT_S
+        limit_s = arguments.get("timeout") or PULL_TIMEOUT_S
+        if not isinstance(limit_s, tuple):
+            arguments["timeout"] = (min(CONNECT_TIMEOUT_S, limit_s), limit_s)
         return super().request(method, url, **arguments)
 
 

@@ -8,7 +8,7 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from providers.kit.errors import Authentication, DrydockError, Permanent, Temporary
+from providers.kit.errors import Authentication, DrydockError, Permanent, Temporary, Unreachable, Untrusted
 
 Kind = type[DrydockError]
 
@@ -95,12 +95,12 @@ _KINDS: dict[type[BaseException], tuple[Kind, str, str]] = {
     docker.errors.InvalidVersion: (Permanent, "{text}", "The host must speak API 1.24 or later."),
     docker.errors.DockerException: (Permanent, "{text}", "Correct DOCKER_HOST, DOCKER_CERT_PATH and the arguments."),
     requests.exceptions.ConnectionError: (
-        Temporary,
+        Unreachable,
         "{host} can't be reached ({short})",
         "Is the Docker Engine running there?",
     ),
-    requests.exceptions.Timeout: (Temporary, "no answer in time", "See that {host} is up and not overloaded."),
-    requests.exceptions.SSLError: (Permanent, "{tls}", "Correct DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem."),
+    requests.exceptions.Timeout: (Unreachable, "no answer in time", "See that {host} is up and not overloaded."),
+    requests.exceptions.SSLError: (Untrusted, "{tls}", "Correct DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem."),
     requests.exceptions.ProxyError: (Permanent, "a proxy stands in the way: {text}", "Reach {host} without one."),
     requests.exceptions.ChunkedEncodingError: (
         Temporary,
@@ -111,17 +111,17 @@ _KINDS: dict[type[BaseException], tuple[Kind, str, str]] = {
     requests.exceptions.JSONDecodeError: (Permanent, "{host} answered in no way we know", "Is it a Docker host?"),
     requests.exceptions.RequestException: (Permanent, "{host} can't be asked: {text}", "Correct DOCKER_HOST."),
     requests.exceptions.RequestsWarning: (Permanent, "{text}", "Correct DOCKER_HOST."),
-    urllib3.exceptions.SSLError: (Permanent, "{tls}", "Correct DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem."),
-    urllib3.exceptions.TimeoutError: (Temporary, "no answer in time", "See that {host} is up and not overloaded."),
+    urllib3.exceptions.SSLError: (Untrusted, "{tls}", "Correct DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem."),
+    urllib3.exceptions.TimeoutError: (Unreachable, "no answer in time", "See that {host} is up and not overloaded."),
     urllib3.exceptions.LocationValueError: (Permanent, "the address is wrong: {text}", "Correct DOCKER_HOST."),
     urllib3.exceptions.HTTPError: (
-        Temporary,
+        Unreachable,
         "the connection to {host} broke ({short})",
         "Is the Docker Engine running there?",
     ),
     urllib3.exceptions.HTTPWarning: (Permanent, "{text}", "Correct DOCKER_HOST."),
-    TimeoutError: (Temporary, "no answer in time", "See that {host} is up and not overloaded."),
-    OSError: (Temporary, "{host} can't be reached ({short})", "Is the Docker Engine running there?"),
+    TimeoutError: (Unreachable, "no answer in time", "See that {host} is up and not overloaded."),
+    OSError: (Unreachable, "{host} can't be reached ({short})", "Is the Docker Engine running there?"),
     ValueError: (Permanent, "{text}", "Correct the arguments."),
 }
 

@@ -14,7 +14,7 @@ from pulumi.runtime.rpc import UNKNOWN
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from providers.kit.difference import Change, compare, plain
-from providers.kit.errors import Permanent
+from providers.kit.errors import DrydockError, Permanent, Unreachable, Untrusted
 from providers.kit.model import Inputs, Memory, State, holds
 from providers.kit.provider import Call, Provider
 from providers.kit.resource import KitResource
@@ -62,8 +62,14 @@ class DockerInputs(Inputs):
     labels: dict[str, str] = Field({}, description="Labels.")
 
 
+class DockerState(State):
+    """What all resources of a Docker host show; `in_sight` is whether the host could be asked."""
+
+    in_sight: bool = True
+
+
 I = TypeVar("I", bound=DockerInputs)  # noqa: E741
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=DockerState)
 
 
 class DockerProvider(Provider[I, S, "Engine"]):
@@ -80,6 +86,22 @@ class DockerProvider(Provider[I, S, "Engine"]):
         from providers.docker.client import Connection, Engine
 
         return Engine(Connection.of(settings, _given(desired)))
+
+    def expected(self, desired: I, there: S) -> Mapping[str, Any]:
+        return {**super().expected(desired, there), "in_sight": True}
+
+    def out_of_sight(self, desired: I, last: S, error: DrydockError) -> S | None:
+        """A host that the same program makes may be off or gone: that is its own resource's drift.
+
+        The next run makes it answer first, and then looks at what is on it.
+        """
+        if desired.connection is None or not isinstance(error, (Unreachable, Untrusted)):
+            return None
+        return last.model_copy(update={"in_sight": False})
+
+    def counts_as_gone(self, last: S, error: DrydockError) -> bool:
+        """What neither a refresh nor we could see; a host that only was off is refused by its own resource."""
+        return not last.in_sight and isinstance(error, (Unreachable, Untrusted))
 
     def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
         """Another address is another host, so a replacement; other TLS material touches nothing."""
@@ -146,7 +168,7 @@ class NetworkInputs(DockerInputs):
     driver: str = Field("bridge", min_length=1, description="Its driver.")
 
 
-class NetworkState(State):
+class NetworkState(DockerState):
     """A network."""
 
     name: str
@@ -235,7 +257,7 @@ class VolumeInputs(DockerInputs):
     delete_data: bool = Field(False, description="Whether destroy deletes the volume with its data.")
 
 
-class VolumeState(State):
+class VolumeState(DockerState):
     """A volume."""
 
     name: str
@@ -398,7 +420,7 @@ class ContainerInputs(DockerInputs):
         return {COMPOSE_PROJECT: self.project, COMPOSE_SERVICE: self.service, COMPOSE_NUMBER: str(self.number)}
 
 
-class ContainerState(State):
+class ContainerState(DockerState):
     """A container; `asked_image` is the reference that it was made from, `image` what that named."""
 
     container_id: str

@@ -2,7 +2,9 @@
 
 DrydockError
  ├── Permanent        the same call will fail again: something has to be changed first
+ │    └── Untrusted     what answers isn't what we know, or doesn't know us
  ├── Temporary        worth trying again, after `retry_after_s` if the system said so
+ │    ├── Unreachable   nobody answers
  │    └── SessionLost   as Temporary, with a new session
  └── Authentication   never tried again: a repeated wrong password locks directory accounts
 """
@@ -54,6 +56,10 @@ class Permanent(DrydockError):
     """The same call will fail again: something has to be changed first."""
 
 
+class Untrusted(Permanent):
+    """What answers shows a certificate that isn't trusted, or doesn't take ours."""
+
+
 class Temporary(DrydockError):
     """Worth trying again.
 
@@ -72,6 +78,10 @@ class Temporary(DrydockError):
     ) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(what, on=on, remedy=remedy, items=items)
+
+
+class Unreachable(Temporary):
+    """Nobody answers there, or not in time."""
 
 
 class SessionLost(Temporary):

@@ -227,6 +227,14 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """Whether a change needs a replacement."""
         return change.path.split(".")[0] in self.replace_on
 
+    def out_of_sight(self, desired: I, last: S, error: DrydockError) -> S | None:
+        """What the state says of a thing while its system can't be asked; `None` where that is an error."""
+        return None
+
+    def counts_as_gone(self, last: S, error: DrydockError) -> bool:
+        """Whether a thing that is to be removed counts as gone where its system can't be asked."""
+        return False
+
     def incomplete(self, desired: I, failed: Mapping[str, str], state: S) -> DrydockError:
         """The user's error for parts that could not be done."""
         return Permanent(
@@ -291,7 +299,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             memory, desired = self._last(props)
             memory = self._recalled(desired, memory)
             last = self.state.model_validate(props)
-            state = self._try(desired, memory, lambda call: self.observe(call, desired), last)
+            state = self._seen(desired, memory, last)
             if state is None:
                 return ReadResult(None, {})  # outs=None crashes the SDK
             return ReadResult(id_, self._outputs(state, memory), inputs=dict(memory.applied))
@@ -318,7 +326,14 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 seen[:] = [] if there is None else [there]
                 return None if there is None else self.remove(call, desired, there)
 
-            failed = self._try(desired, memory, attempt, self.state.model_validate(props))
+            last = self.state.model_validate(props)
+            try:
+                failed = self._try(desired, memory, attempt, last)
+            except DrydockError as error:
+                if not self.counts_as_gone(last, error):
+                    raise
+                pulumi.log.warn(redact(f"{self.describe(desired)}: is forgotten, since it can't be asked: {error}"))
+                failed = None
             if failed:
                 raise self.incomplete(desired, failed, seen[0])
             self._journal(desired).forget()
@@ -343,6 +358,17 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         return found
 
     # How it is done
+
+    def _seen(self, desired: I, memory: Memory, last: S) -> S | None:
+        """What is there; what is known of it where its system can't be asked and the provider says so."""
+        try:
+            return self._try(desired, memory, lambda call: self.observe(call, desired), last)
+        except DrydockError as error:
+            kept = self.out_of_sight(desired, last, error)
+            if kept is None:
+                raise
+            pulumi.log.warn(redact(f"{self.describe(desired)}: can't be looked at: {error}"))
+            return kept
 
     def _compared(self, expected: Mapping[str, Any], there: S) -> list[Change]:
         found = compare(plain(expected), plain(there))

@@ -16,7 +16,7 @@ import pytest
 
 from providers.docker.client import NEWEST_API, Connection, Engine
 from providers.kit.errors import Permanent, Temporary
-from providers.kit.retry import PULL_TIMEOUT_S
+from providers.kit.retry import CONNECT_TIMEOUT_S, PULL_TIMEOUT_S
 from providers.kit.secrets import Settings
 from tests.registry.fake_registry import Fake, certificate, serving
 
@@ -122,7 +122,7 @@ def test_no_call_waits_for_ever_though_docker_py_asks_for_pulls_without_a_limit(
     client.request("POST", "http://127.0.0.1:9/images/create", timeout=None)
     client.request("GET", "http://127.0.0.1:9/info", timeout=3)
 
-    assert limits == [PULL_TIMEOUT_S, 3]
+    assert limits == [(CONNECT_TIMEOUT_S, PULL_TIMEOUT_S), (3, 3)]
 
 
 @pytest.mark.parametrize("texts", [{"ca": "no PEM"}, {"key": "no PEM"}])

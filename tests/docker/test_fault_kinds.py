@@ -15,7 +15,7 @@ import requests.exceptions as web
 import urllib3.exceptions as wire
 
 from providers.docker.faults import translate
-from providers.kit.errors import DrydockError, Permanent, Temporary
+from providers.kit.errors import DrydockError, Permanent, Temporary, Unreachable, Untrusted
 from tests.docker.test_faults import blank
 
 HOST = "Docker host tcp://127.0.0.1:2376"
@@ -44,7 +44,7 @@ def classes(library: ModuleType) -> list[type[Exception]]:
 
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda one: str(one.__name__))
 def test_every_class_has_the_kind_that_was_chosen_for_it(library: ModuleType) -> None:
-    told = {kind.__name__ for kind in classes(library) if type(translate(blank(kind), "it", HOST)) is Temporary}
+    told = {kind.__name__ for kind in classes(library) if isinstance(translate(blank(kind), "it", HOST), Temporary)}
 
     assert told == TEMPORARY[library]
 
@@ -95,19 +95,19 @@ def test_a_daemon_that_is_busy_is_worth_another_try(status: int) -> None:
     [
         (
             web.ConnectionError("[Errno 111] Connection refused"),
-            Temporary,
+            Unreachable,
             f"{HOST}: it can't be reached (connection refused). Is the Docker Engine running there?",
         ),
         (
             web.ConnectionError("('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))"),
-            Temporary,
+            Unreachable,
             f"{HOST}: it can't be reached (No such file). Is the Docker Engine running there?",
         ),
-        (web.SSLError("CERTIFICATE_VERIFY_FAILED"), Permanent, f"{HOST}: its certificate is not trusted"),
-        (web.SSLError("tlsv13 alert certificate required"), Permanent, f"{HOST}: it doesn't accept our client"),
-        (web.SSLError("IP address mismatch"), Permanent, f"{HOST}: its certificate is for another name"),
-        (web.SSLError("[SSL: WRONG_VERSION_NUMBER]"), Permanent, f"{HOST}: it doesn't speak TLS there"),
-        (socket.gaierror("Name or service not known"), Temporary, f"{HOST}: it can't be reached"),
+        (web.SSLError("CERTIFICATE_VERIFY_FAILED"), Untrusted, f"{HOST}: its certificate is not trusted"),
+        (web.SSLError("tlsv13 alert certificate required"), Untrusted, f"{HOST}: it doesn't accept our client"),
+        (web.SSLError("IP address mismatch"), Untrusted, f"{HOST}: its certificate is for another name"),
+        (web.SSLError("[SSL: WRONG_VERSION_NUMBER]"), Untrusted, f"{HOST}: it doesn't speak TLS there"),
+        (socket.gaierror("Name or service not known"), Unreachable, f"{HOST}: it can't be reached"),
         (http.client.HTTPException("odd"), Permanent, "HTTPException: odd"),
     ],
 )

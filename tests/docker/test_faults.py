@@ -12,7 +12,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from providers.docker.faults import translate
-from providers.kit.errors import Authentication, DrydockError, Permanent, Temporary
+from providers.kit.errors import Authentication, DrydockError, Permanent, Temporary, Unreachable, Untrusted
 
 
 def exception_classes(*modules: ModuleType) -> Iterator[type[Exception]]:
@@ -48,7 +48,7 @@ def test_the_walk_sees_all_three_libraries() -> None:
 def test_every_exception_has_a_kind_and_a_remedy(kind: type[Exception]) -> None:
     error = translate(blank(kind), "Docker host here")
 
-    assert type(error) in (Permanent, Temporary, Authentication)
+    assert type(error) in (Permanent, Untrusted, Temporary, Unreachable, Authentication)
     assert error.remedy and "our mistake" not in error.remedy
     assert error.what
 
@@ -87,12 +87,12 @@ def test_what_a_daemon_says_is_told_with_its_remedy(said: str, kind: type[Drydoc
 @pytest.mark.parametrize(
     ("raised", "kind", "words"),
     [
-        (requests.exceptions.ConnectionError("Connection refused"), Temporary, "Is the Docker Engine running there?"),
-        (requests.exceptions.ReadTimeout("read timed out"), Temporary, "no answer in time"),
-        (requests.exceptions.SSLError("certificate verify failed"), Permanent, "DOCKER_CERT_PATH"),
+        (requests.exceptions.ConnectionError("Connection refused"), Unreachable, "Is the Docker Engine running there?"),
+        (requests.exceptions.ReadTimeout("read timed out"), Unreachable, "no answer in time"),
+        (requests.exceptions.SSLError("certificate verify failed"), Untrusted, "DOCKER_CERT_PATH"),
         (docker.errors.TLSParameterError("no ca"), Permanent, "DOCKER_CERT_PATH"),
-        (ConnectionRefusedError("refused"), Temporary, "Is the Docker Engine running there?"),
-        (FileNotFoundError("No such file or directory"), Temporary, "can't be reached"),
+        (ConnectionRefusedError("refused"), Unreachable, "Is the Docker Engine running there?"),
+        (FileNotFoundError("No such file or directory"), Unreachable, "can't be reached"),
     ],
 )
 def test_a_host_that_cannot_be_reached(raised: Exception, kind: type[DrydockError], words: str) -> None:
