@@ -4,7 +4,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SILENT:
 .DEFAULT_GOAL := help
 
-STACK ?= lab
+# The stacks that live in the lab. Where one isn't root, no VM comes alive in it: then the application runs beside it.
+lab_stacks := lab lab-docker
+STACK ?= $(if $(filter 0,$(shell id -u)),lab,lab-docker)
 DATA ?= keep
 PYTHON ?= python3
 
@@ -39,20 +41,20 @@ setup:
 	$(PYTHON) -m ops setup
 
 up: setup
-ifeq ($(STACK),lab)
+ifneq ($(filter $(lab_stacks),$(STACK)),)
 	$(python) -m lab up
-	$(in_the_lab) $(python) -m ops up --stack lab --look-hint 'eval "$$($(python) -m lab env)"'
+	$(in_the_lab) $(python) -m ops up --stack '$(STACK)' --look-hint 'eval "$$($(python) -m lab env)"'
 else
 	$(python) -m ops up --stack '$(STACK)'
 endif
 
 # A lab that is down is started first: what is in it can only be destroyed while it answers.
 down: setup
-ifneq ($(STACK),lab)
+ifeq ($(filter $(lab_stacks),$(STACK)),)
 	$(python) -m ops down --stack '$(STACK)' $(data_arguments)
 else ifeq ($(lab_is_there),yes)
 	$(python) -m lab up
-	$(in_the_lab) $(python) -m ops down --stack lab $(data_arguments)
+	$(in_the_lab) $(python) -m ops down --stack '$(STACK)' $(data_arguments)
 	$(python) -m lab down
 else
 	echo "There is no lab here: nothing to take down."

@@ -27,6 +27,13 @@ class BundleSettings(ComponentSettings):
     ca: str | None = Field(None, description="Path of the PEM file of the CA that the server is verified by.")
     thumbprint: str | None = Field(None, description="The server certificate's thumbprint, instead of a CA.")
 
+    def place(self) -> str:
+        """Where it comes from. Raises ValueError where neither a setting nor the environment says it."""
+        found = self.source or os.environ.get(BUNDLE)
+        if not found:
+            raise ValueError(f"setting vch.bundle.source is not set, and {BUNDLE} isn't either: set one of the two")
+        return found
+
 
 class VchSettings(VchInputs, ComponentSettings):
     """The VCH in vic-machine's words, and its bundle."""
@@ -44,7 +51,7 @@ class Vch(Component[VchSettings]):
         after: what must be there before, such as the firewall's rule.
 
     Outputs:
-        vch: name, id, version, api_version, portal, docker_api (RUNNING), volume_stores, not_after.
+        vch: name, id, version, api_version, portal, docker_api (RUNNING), server_name, volume_stores, not_after.
         docker_host, docker_ca, docker_cert, docker_key: how clients reach it; the key is secret.
     """
 
@@ -71,14 +78,15 @@ class Vch(Component[VchSettings]):
         given["bundle"] |= {name: value for name, value in place.items() if name in ("ca", "thumbprint") and value}
         vch = VirtualContainerHost(self.name, **given, opts=self.child(bundle, *self._after))
         self.host = DockerHost.reached(vch.docker_host, vch.ca, vch.client_cert, vch.client_key, vch.server_name)
-        shown = ("name", "version", "api_version", "portal", "docker_api", "volume_stores", "not_after")
+        shown = ("name", "version", "api_version", "portal", "docker_api", "server_name", "volume_stores", "not_after")
         return {"vch": {"id": vch.vm_id, **{name: getattr(vch, name) for name in shown}}}
 
 
 def _place(bundle: BundleSettings) -> dict[str, Any]:
-    source = bundle.source or os.environ.get(BUNDLE)
-    if not source:
-        raise pulumi.RunError(f"setting vch.bundle.source is not set, and {BUNDLE} isn't either: set one of the two")
+    try:
+        source = bundle.place()
+    except ValueError as error:
+        raise pulumi.RunError(str(error)) from None
     given = {"version": bundle.version, "source": source, "sha256": bundle.sha256, "thumbprint": bundle.thumbprint}
     return {**given, "ca": _pem(bundle.ca) if bundle.ca else None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ops import pulumi_command, runs, summary, unfinished
+from ops import pulumi_command, runs, summary, unfinished, vch_stack
 from ops.exit_codes import Exit
 from ops.stack import Stack, StackError
 from ops.up import exists, progress, say
@@ -13,6 +13,7 @@ from ops.volumes import volumes_of
 from providers.kit.errors import DrydockError
 
 APPLICATION = "drydock:app"
+CONTAINERS = "**docker:Container::**"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,8 @@ def take_down(stack: Stack, *, delete_data: bool) -> int:
     if not stack.file.is_file():
         say(f"There is no stack '{stack.name}' here ({stack.file.name}): nothing to take down.")
         return Exit.OK
+    if vch_stack.makes_one(stack):
+        return _with_its_vch(stack, delete_data=delete_data)
     code = _destroy(stack)
     if code:
         return code
@@ -53,11 +56,41 @@ def take_down(stack: Stack, *, delete_data: bool) -> int:
     return Exit.OK
 
 
+def _with_its_vch(stack: Stack, *, delete_data: bool) -> int:
+    """The volumes are reached through the VCH only: whatever is to be known or done of them comes before its end."""
+    if not _is_there(stack):
+        if delete_data:
+            up = summary.make("up", stack.name)
+            say(f"The volumes of a VCH are deleted through it: `{up}` first, then this again.")
+        return Exit.OK
+    if delete_data:
+        say("Takes the application's containers down, to delete its data")
+        code = _run(stack, "--target", CONTAINERS)
+        if code:
+            return code
+        _delete_data(stack)
+    kept = "" if delete_data else _kept_data(stack)
+    code = _destroy(stack)
+    if code == Exit.OK and kept:
+        print(kept, flush=True)
+    return code
+
+
 def _delete_data(stack: Stack) -> None:
     with volumes_of(stack) as volumes:
         for name in volumes.names():
             volumes.delete(name)
             say(f"  deleted volume {name}")
+
+
+def _kept_data(stack: Stack) -> str:
+    """What is said of the data in a VCH's volume stores once it is gone."""
+    try:
+        stores = (stack.outputs().get("vch") or {}).get("volume_stores") or {}
+        with volumes_of(stack) as volumes:
+            return summary.kept_volumes(volumes.names(), host=volumes.host, stack=stack.name, stores=stores)
+    except (DrydockError, StackError):
+        return "The application's data stay in the VCH's volume stores."
 
 
 def _tell_of_data(stack: Stack) -> None:
@@ -73,16 +106,28 @@ def _tell_of_data(stack: Stack) -> None:
 
 
 def _destroy(stack: Stack) -> int:
+    if not _is_there(stack):
+        return Exit.OK
+    say(f"Takes stack '{stack.name}' down (usually half a minute)")
+    return _run(stack)
+
+
+def _is_there(stack: Stack) -> bool:
+    """Whether there is something to take down; what an interrupted run left is settled then."""
     if not exists(stack):
         say(f"There is no stack '{stack.name}': nothing to take down.")
-        return Exit.OK
+        return False
     interrupted = runs.settle(stack, say)
     unfinished.settle(stack, say, interrupted=interrupted)
     if is_empty(stack):
         say(f"Stack '{stack.name}' is empty: nothing to take down.")
-        return Exit.OK
-    say(f"Takes stack '{stack.name}' down (usually half a minute)")
-    result = pulumi_command.run(stack, "destroy", progress=progress())
+        return False
+    return True
+
+
+def _run(stack: Stack, *options: str) -> int:
+    """What somebody has removed by hand is noticed first."""
+    result = pulumi_command.run(stack, "destroy", "--refresh", *options, progress=progress())
     if result.code == Exit.OK:
         say(summary.changes(result.changes, result.duration_s))
     return result.code

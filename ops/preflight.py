@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -110,11 +111,12 @@ def look(stack: Stack) -> Found:
     looks: list[tuple[str, Callable[[], str]]] = [
         ("secrets", lambda: _secrets(one)),
         ("vCenter", lambda: _vcenter(one)),
+        ("bundle", lambda: _bundle(one)),
         ("Docker", lambda: _docker(one)),
         ("registry", lambda: _registry(one)),
     ]
     if any(check.state == FAILED for check in compose):
-        looks = looks[:2]  # what the application needs there isn't known
+        looks = looks[:3]  # what the application needs there isn't known
     with ThreadPoolExecutor(len(looks)) as threads:
         told = threads.map(lambda item: _checked(*item), looks)
         rest = [check for some in told for check in some]
@@ -191,8 +193,8 @@ def _application(one: Site) -> str:
 
 
 def _vcenter(one: Site) -> str:
-    if not one.settings.vm and not one.settings.firewall:
-        raise _Skip("neither 'vm' nor 'firewall' is set")
+    if not one.settings.vm and not one.settings.firewall and not one.settings.vch:
+        raise _Skip("neither 'vm' nor 'firewall' nor 'vch' is set")
     from ops.vcenter_names import missing
 
     with site.vcenter(one.values) as session:
@@ -203,12 +205,27 @@ def _vcenter(one: Site) -> str:
         return f"{session.endpoint.server}: {about.fullName or about.version}"
 
 
+def _bundle(one: Site) -> str:
+    vch = one.settings.vch
+    if vch is None:
+        raise _Skip("'vch' is not set")
+    try:
+        source = vch.bundle.place()
+    except ValueError as error:
+        raise site.Problems([str(error)]) from None
+    if not source.startswith("https://") and not Path(source).is_file():
+        raise site.Problems([f"vic-machine {vch.bundle.version}: {source} is no file: correct vch.bundle.source"])
+    return f"vic-machine {vch.bundle.version} from {source}"
+
+
 def _docker(one: Site) -> str:
     from ops.application import asked
 
     wanted = asked(one)
     if wanted is None:
         raise _Skip("'app' is not set")
+    if one.settings.vch:
+        raise _Skip(f"it is the VCH '{one.settings.vch.name}', which `up` makes")
     with site.docker(one.values) as engine:
         taken = [line for port, name in wanted.ports.items() if (line := _taken(engine, wanted.project, port, name))]
         if taken:

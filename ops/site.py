@@ -100,11 +100,11 @@ def vcenter(settings: Settings) -> Iterator[VSphere]:
 
 
 @contextmanager
-def docker(settings: Settings) -> Iterator[Engine]:
-    """A session with the Docker host that the settings name."""
+def docker(settings: Settings, given: Mapping[str, Any] | None = None) -> Iterator[Engine]:
+    """A session with a Docker host: as given, ``{host, ca, cert, key, server_name}``, else as the settings name it."""
     from providers.docker.client import Connection, Engine
 
-    with closing(Engine(Connection.of(settings))) as engine:
+    with closing(Engine(Connection.of(settings, given))) as engine:
         yield engine
 
 

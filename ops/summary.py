@@ -8,6 +8,7 @@ from typing import Any
 from providers.kit.words import few
 
 COLUMN = 14
+USUAL = "lab"
 MOST_NAMES = 4
 _VERBS = {
     "create": "made",
@@ -55,19 +56,29 @@ def after_up(outputs: Mapping[str, Any], *, stack: str, look_hint: str | None) -
     return "\n".join([*what, "", *how] if what else how)
 
 
-def kept_volumes(names: Sequence[str], *, host: str, stack: str) -> str:
-    """What stays after `down`."""
+def kept_volumes(names: Sequence[str], *, host: str, stack: str, stores: Mapping[str, str] | None = None) -> str:
+    """What stays after `down`.
+
+    Args:
+        names: the volumes.
+        host: the Docker host that they are on.
+        stack: the stack's name.
+        stores: label → place of the volume stores, where the host was a VCH, which is gone as well.
+    """
     if not names:
         return ""
-    return (
-        f"The data stay, on {host}: {', '.join(names)}. The next `up` takes them over again; "
-        f"`{make('down', stack)} DATA=delete` deletes them."
-    )
+    delete = f"`{make('down', stack)} DATA=delete`"
+    if stores is None:
+        place, way = f"on {host}", f"{delete} deletes them."
+    else:
+        place = "in the VCH's volume stores " + ", ".join(f"'{label}' at {at}" for label, at in sorted(stores.items()))
+        way = f"to delete them: `{make('up', stack)}`, then {delete}."
+    return f"The data stay, {place}: {', '.join(names)}. The next `up` takes them over again; {way}"
 
 
 def make(target: str, stack: str) -> str:
     """The command for a stack: the lab's needs no name."""
-    return f"make {target}" if stack == "lab" else f"make {target} STACK={stack}"
+    return f"make {target}" if stack == USUAL else f"make {target} STACK={stack}"
 
 
 def _vm(vm: Any) -> list[str]:
@@ -97,7 +108,10 @@ def _images(images: Any) -> list[str]:
 def _look(outputs: Mapping[str, Any], stack: str, hint: str | None) -> Iterable[str]:
     if hint:
         yield hint
-    if outputs.get("docker_host"):
+    vch = outputs.get("vch") or {}
+    if vch.get("name"):
+        yield f"python -m ops vch inspect {vch['name']} --stack {stack}"
+    elif outputs.get("docker_host"):
         yield f"docker -H {outputs['docker_host']} ps"
     yield f"pulumi stack output --stack {stack}"
     yield f"pulumi preview --stack {stack}"

@@ -165,14 +165,14 @@ def command(args: argparse.Namespace) -> int:
 def env(args: argparse.Namespace) -> int:
     """`vch env`."""
     stack = vch_stack.chosen(args.stack)
-    vch = vch_stack.reached(stack, args.name)
+    vch = vch_env.found_by_name(vch_stack.reached(stack, args.name))
     folder = args.folder or vch_env.default_folder(vch.name)
     vch_env.refuse_unusable(vch)
     if vch.ca:
         vch_env.write_certificates(vch, folder)
     said = vch_env.write_context(vch, stack.name)
-    if said:
-        _say(said)
+    for line in filter(None, (said, vch_env.unknown_name(vch))):
+        _say(line)
     _print(vch_env.exports(vch_env.variables(vch, folder)))
     return Exit.OK
 

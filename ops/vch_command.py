@@ -29,7 +29,8 @@ from providers.vic.output import Ending, Line, Verdict
 from providers.vic.resources import VchProvider, decisions
 from providers.vic.resources.decisions import Step
 from providers.vic.resources.inputs import VchInputs
-from providers.vic.resources.session import BarePool, VicSession
+from providers.vic.resources.remains import Remains
+from providers.vic.resources.session import VicSession
 from providers.vic.resources.state import VchState
 from providers.vic.resources.vch import VchCall
 from providers.vic.runner import Finished, Usage
@@ -184,8 +185,8 @@ class _Notebook(VicSession):
     def mount(self, id_: str, iso: str) -> None:
         self._plan.also.append(f"put {iso} into the CD-ROM of {id_}, with a restart")
 
-    def clear(self, pool: BarePool, name: str) -> None:
-        self._plan.also.append(f"remove the pool {pool.path} that an earlier run left")
+    def clear(self, left: Remains, name: str) -> None:
+        self._plan.also.append(f"remove the {left.kind} {left.path} that is left of an earlier VCH")
 
     def bundle(self, source: Source, say: Callable[[str], None]) -> Bundle:
         """What is in the cache; for a line of text no bundle is fetched."""

@@ -12,11 +12,14 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ops.exit_codes import Exit
 from ops.stack import StackError
@@ -79,6 +82,26 @@ def variables(vch: Reached, folder: Path) -> dict[str, str | None]:
             "COMPOSE_TLS_VERSION": "TLSv1_2",
         }
     return found
+
+
+def unknown_name(vch: Reached) -> str:
+    """The line for a name in its certificate that leads nowhere: `docker` would refuse the certificate."""
+    if not vch.server_name:
+        return ""
+    address = urlsplit(vch.docker_host).hostname
+    return (
+        f"Its certificate is for {vch.server_name}, which no DNS knows here, so that `docker` refuses it: "
+        f"add '{address} {vch.server_name}' to /etc/hosts, then run this again."
+    )
+
+
+def found_by_name(vch: Reached) -> Reached:
+    """With the name in its certificate in place of the address, where that name leads there by now."""
+    place = urlsplit(vch.docker_host)
+    with suppress(OSError, UnicodeError):
+        if vch.server_name and place.hostname in {one[4][0] for one in socket.getaddrinfo(vch.server_name, None)}:
+            return replace(vch, docker_host=f"tcp://{vch.server_name}:{place.port}", server_name="")
+    return vch
 
 
 def exports(values: Mapping[str, str | None]) -> str:

@@ -16,6 +16,7 @@ from providers.kit.model import holds
 from providers.kit.secrets import Secret, redact
 
 PREVIEW_LIMIT_S = 300.0
+SETTING = "drydock:vch"
 
 _VCH = ":VirtualContainerHost"
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # Pulumi's own sign for a value that a preview can't know
@@ -32,6 +33,7 @@ class Reached:
         docker_host: ``tcp://host:port``.
         ca, cert: PEM texts; empty where there are none.
         key: PEM text of the client's key.
+        server_name: the name in its certificate, where nobody's DNS knows it; else empty.
     """
 
     name: str
@@ -40,6 +42,13 @@ class Reached:
     ca: str
     cert: str
     key: Secret
+    server_name: str = ""
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """As our Docker client takes it."""
+        texts = {"ca": self.ca, "cert": self.cert, "key": self.key.reveal(), "server_name": self.server_name}
+        return {"host": self.docker_host, **{name: text or None for name, text in texts.items()}}
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,14 @@ def reached(stack: Stack, name: str | None = None) -> Reached:
             f"VCH {vch['name']} reports no address yet: see `python -m ops vch inspect {vch['name']}`", Exit.RESOURCE
         )
     ca, cert, key = (str(told.get(f"docker_{part}") or "") for part in ("ca", "cert", "key"))
-    return Reached(str(vch["name"]), str(vch.get("id") or ""), str(host), ca, cert, Secret(key))
+    return Reached(
+        str(vch["name"]), str(vch.get("id") or ""), str(host), ca, cert, Secret(key), str(vch.get("server_name") or "")
+    )
+
+
+def makes_one(stack: Stack) -> bool:
+    """Whether a stack's settings ask for a VCH."""
+    return bool(stack.configured().get(SETTING))
 
 
 def kept(stack: Stack) -> list[Declared]:

@@ -1,4 +1,4 @@
-"""A stack's volumes on its Docker host, for `down`: what stays, and what is deleted when that is asked for."""
+"""A stack's volumes on its Docker host or VCH, for `down`: what stays, and what is deleted when that is asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ops import site
+from ops import site, vch_stack
 from ops.stack import Stack
 
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ class Volumes:
 
 @contextmanager
 def volumes_of(stack: Stack) -> Iterator[Volumes]:
-    """A stack's volumes, on the Docker host that its settings or the environment name.
+    """A stack's volumes, on its VCH, else on the Docker host that its settings or the environment name.
 
     Raises:
         DrydockError: the Docker host isn't reached.
+        StackError: the stack's VCH isn't made.
     """
-    with site.docker(site.settings_of(stack.config())) as engine:
+    given = vch_stack.reached(stack).connection if vch_stack.makes_one(stack) else None
+    with site.docker(site.settings_of(stack.config()), given) as engine:
         yield Volumes(engine.connection.host, engine, stack)

@@ -69,6 +69,10 @@ class Site(Server):
     def stop(self) -> None:
         self._clear()
 
+    def forget(self) -> None:
+        """Removes what its VCHs keep: their images and containers."""
+        shutil.rmtree(self.folder / "vch", ignore_errors=True)
+
     @property
     def _settings(self) -> Path:
         return self.folder / "site.json"

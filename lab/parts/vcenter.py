@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 from lab.certificates import thumbprint
@@ -51,6 +52,10 @@ class VCenter(Server):
 
     def healthy(self) -> bool:
         return self.asked("/about").status == 200
+
+    def forget(self) -> None:
+        """Removes its VMs and datastores, with the volumes on them: a site as it was at the first start."""
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
 
     def variables(self) -> dict[str, str]:
         return {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 
 from lab.site import extra_config
@@ -58,6 +59,7 @@ class Watcher:
     ground: Ground
     looked_at: float = 0.0
     is_ready: bool = False
+    _is_swept: bool = False
     _known: dict[str, _Known] = field(default_factory=dict)
     _farewells: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -92,6 +94,9 @@ class Watcher:
 
     async def _look(self, seen: list[Seen], began: float) -> None:
         here = {machine.reference: machine for machine in seen}
+        if not self._is_swept:
+            await asyncio.to_thread(self._sweep, here)
+            self._is_swept = True
         for machine in seen:
             await self._look_at(machine, self._known.setdefault(machine.reference, _Known()))
         for reference in [reference for reference in self._known if reference not in here]:
@@ -153,6 +158,14 @@ class Watcher:
         except VSphereError as error:
             log.warning("%s: %s", machine.name, error)
             return ""
+
+    def _sweep(self, here: Collection[str]) -> None:
+        """What VMs kept that were deleted while nobody watched."""
+        folder = self.ground.folder / "vch"
+        for reference in {one.name for one in folder.glob("*")} - set(here):
+            self._book.forget(reference)
+            shutil.rmtree(folder / reference, ignore_errors=True)
+            log.info("what %s kept is removed", reference)
 
     def _miss(self, reference: str) -> None:
         known = self._known[reference]

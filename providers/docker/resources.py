@@ -18,6 +18,7 @@ from providers.kit.errors import DrydockError, Permanent, Unreachable, Untrusted
 from providers.kit.model import Inputs, Memory, State, holds
 from providers.kit.provider import Call, Provider
 from providers.kit.resource import KitResource
+from providers.kit.retry import RetryPolicy
 from providers.kit.secrets import HIDDEN, Secret, Settings
 from providers.kit.sessions import SESSIONS
 
@@ -33,6 +34,9 @@ SPEC = "drydock.spec"
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
+
+# A host that the same program makes may be off: then each of many looks would wait for it.
+ONE_MORE_LOOK = RetryPolicy(attempts=2)
 
 _COMPOSE = "the compose project "
 _SECRET = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[^}]+)\})")
@@ -90,6 +94,12 @@ class DockerProvider(Provider[I, S, "Engine"]):
     def expected(self, desired: I, there: S) -> Mapping[str, Any]:
         return {**super().expected(desired, there), "in_sight": True}
 
+    def patience(self, desired: I) -> RetryPolicy:
+        return self.retries if desired.connection is None else ONE_MORE_LOOK
+
+    def foretell(self, desired: I, there: S, changes: Sequence[Change]) -> str:
+        return "" if there.in_sight else "it is looked at again once its host answers"
+
     def out_of_sight(self, desired: I, last: S, error: DrydockError) -> S | None:
         """A host that the same program makes may be off or gone: that is its own resource's drift.
 
@@ -110,6 +120,10 @@ class DockerProvider(Provider[I, S, "Engine"]):
         if applied:
             told |= {one.path: one for one in self._other_place(applied, given)}
         return list(told.values())
+
+    def goes_first(self, changes: Sequence[Change]) -> bool:
+        """On another host the new one stands in nobody's way, and the old one's network is free only at the end."""
+        return all(change.path != "host" for change in changes)
 
     def _other_place(self, applied: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Change]:
         """What means another thing, or a thing elsewhere, as the program says it; no observation shows it."""

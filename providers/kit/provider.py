@@ -59,6 +59,7 @@ class Call(Generic[C, S]):
         key: makes this resource's fingerprints.
         before: what was there before our first change.
         creating: whether the resource is not in state yet.
+        looking: whether this is a mere look, which may share what others have read in the same moment.
         looks: what `observe` read, for the `apply` or `remove` that follows; anew in each try.
         last: what the state said before this operation.
         memory: what is remembered of the last run.
@@ -70,6 +71,7 @@ class Call(Generic[C, S]):
     key: str
     before: S | None = None
     creating: bool = False
+    looking: bool = False
     looks: dict[str, Any] = field(default_factory=dict)
     last: S | None = None
     memory: Memory = field(default_factory=Memory)
@@ -227,6 +229,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """Whether a change needs a replacement."""
         return change.path.split(".")[0] in self.replace_on
 
+    def patience(self, desired: I) -> RetryPolicy:
+        """How often a mere look is tried again."""
+        return self.retries
+
     def out_of_sight(self, desired: I, last: S, error: DrydockError) -> S | None:
         """What the state says of a thing while its system can't be asked; `None` where that is an error."""
         return None
@@ -234,6 +240,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def counts_as_gone(self, last: S, error: DrydockError) -> bool:
         """Whether a thing that is to be removed counts as gone where its system can't be asked."""
         return False
+
+    def goes_first(self, changes: Sequence[Change]) -> bool:
+        """Whether a replacement takes the old one away before it makes the new one; with equal names it must."""
+        return True
 
     def incomplete(self, desired: I, failed: Mapping[str, str], state: S) -> DrydockError:
         """The user's error for parts that could not be done."""
@@ -285,7 +295,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                     pulumi.log.info(redact(f"{line}; {told}" if told else line))
             else:
                 replaces = sorted({one.path.split(".")[0] for one in changes} & self.replace_on)
-            return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=True)
+            first = self.goes_first(changes)
+            return DiffResult(changes=bool(changes), replaces=replaces, delete_before_replace=first)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         with self._told():
@@ -332,7 +343,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             except DrydockError as error:
                 if not self.counts_as_gone(last, error):
                     raise
-                pulumi.log.warn(redact(f"{self.describe(desired)}: is forgotten, since it can't be asked: {error}"))
+                pulumi.log.warn(redact(f"{self.describe(desired)}: is forgotten: {error.on}: {error.what}"))
                 failed = None
             if failed:
                 raise self.incomplete(desired, failed, seen[0])
@@ -362,12 +373,19 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _seen(self, desired: I, memory: Memory, last: S) -> S | None:
         """What is there; what is known of it where its system can't be asked and the provider says so."""
         try:
-            return self._try(desired, memory, lambda call: self.observe(call, desired), last)
+            return self._try(
+                desired,
+                memory,
+                lambda call: self.observe(call, desired),
+                last,
+                retries=self.patience(desired),
+                looking=True,
+            )
         except DrydockError as error:
             kept = self.out_of_sight(desired, last, error)
             if kept is None:
                 raise
-            pulumi.log.warn(redact(f"{self.describe(desired)}: can't be looked at: {error}"))
+            pulumi.log.warn(redact(f"{self.describe(desired)}: can't be looked at now: {error.on}: {error.what}"))
             return kept
 
     def _compared(self, expected: Mapping[str, Any], there: S) -> list[Change]:
@@ -441,7 +459,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def _foreseen(self, desired: I, name: str) -> list[tuple[str, str]]:
         """A wrong argument is refused before anything is changed, also where only the system can tell."""
         try:
-            there = self._try(desired, Memory.new(), lambda call: self.observe(call, desired))
+            there = self._try(desired, Memory.new(), lambda call: self.observe(call, desired), looking=True)
         except DrydockError as error:
             return [(error.argument, str(error))]
         found = self.foresee(desired, there)
@@ -602,6 +620,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         work: Callable[[Call[C, S]], R],
         last: S | None = None,
         learned: dict[str, Any] | None = None,
+        retries: RetryPolicy | None = None,
+        looking: bool = False,
     ) -> R:
         """Runs work on the shared session, again after temporary errors, with a new session where it was lost."""
         settings = self.settings
@@ -615,6 +635,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 memory.key,
                 before,
                 creating=last is None and learned is not None,
+                looking=looking,
                 last=last,
                 memory=memory,
                 learned={} if learned is None else learned,
@@ -631,7 +652,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         def waiting(error: Temporary, pause_s: float) -> None:
             pulumi.log.info(f"{error.on}: {error.what}; trying again in {pause_s:.0f} s", ephemeral=True)
 
-        return with_retries(once, self.retries, on_retry=waiting)
+        return with_retries(once, retries or self.retries, on_retry=waiting)
 
     def _last(self, outputs: Mapping[str, Any]) -> tuple[Memory, I]:
         memory = Memory.of(outputs)

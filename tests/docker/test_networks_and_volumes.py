@@ -78,3 +78,14 @@ def test_another_name_is_a_new_volume(host: Host) -> None:
     state = provider.create(VOLUME).outs or {}
 
     assert provider.diff("gogs_data", state, {**VOLUME, "name": "gogs_more"}).replaces == ["name"]
+
+
+def test_on_another_host_the_new_one_is_made_before_the_old_one_goes(host: Host) -> None:
+    provider = NetworkProvider()
+    state = provider.create(NET).outs or {}
+
+    moved = provider.diff("gogs_net", state, {**NET, "connection": {"host": "tcp://192.0.2.9:2376"}})
+    changed = provider.diff("gogs_net", state, {**NET, "driver": "macvlan"})
+
+    assert (moved.replaces, moved.delete_before_replace) == (["host"], False)
+    assert changed.delete_before_replace is True

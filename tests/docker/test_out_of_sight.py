@@ -45,7 +45,7 @@ def test_a_refresh_keeps_what_is_known_says_so_and_the_next_up_looks_again(
     seen = host.read(made)
 
     assert seen["container_id"] == made["container_id"] and seen["in_sight"] is False
-    assert "docker.Container 'gogsapp': can't be looked at: Docker host" in capsys.readouterr().err
+    assert "docker.Container 'gogsapp': can't be looked at now: Docker host" in capsys.readouterr().err
     assert host.changes(seen, **MADE) == ["in_sight"]
 
     answers_again(monkeypatch, host)
@@ -86,7 +86,7 @@ def test_what_no_refresh_could_see_counts_as_gone_and_everything_else_is_not_for
         ContainerProvider().delete("gogs/web/1", made)
     ContainerProvider().delete("gogs/web/1", host.read(made))
 
-    assert "docker.Container 'gogsapp': is forgotten, since it can't be asked" in capsys.readouterr().err
+    assert "docker.Container 'gogsapp': is forgotten: Docker host" in capsys.readouterr().err
 
 
 def test_a_network_that_could_not_be_seen_is_looked_at_again_as_well(

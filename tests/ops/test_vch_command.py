@@ -112,7 +112,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeSite]:
         "login",
         "thumbprint",
         "at_work_on",
-        "bare_pools",
+        "remains",
         "missing_files",
         "leftovers",
         "look",

@@ -6,11 +6,13 @@ import base64
 import json
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -77,6 +79,26 @@ def engine(environment: Mapping[str, str]) -> Iterator[docker.DockerClient]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def reached(told: Mapping[str, Any], *, with_client_certificate: bool = True) -> Iterator[docker.DockerClient]:
+    """docker-py with nothing but a stack's outputs."""
+    vch = told.get("vch") or {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("ca", "cert", "key"):
+            Path(folder, f"{name}.pem").write_text(told[f"docker_{name}"])
+        pair = (f"{folder}/cert.pem", f"{folder}/key.pem") if with_client_certificate else None
+        tls = docker.tls.TLSConfig(client_cert=pair, ca_cert=f"{folder}/ca.pem", verify=True)
+        url = told["docker_host"].replace("tcp://", "https://")
+        client = docker.DockerClient(base_url=url, tls=tls, version="1.25", timeout=60)
+        client.api.trust_env = False
+        if vch.get("server_name"):  # nobody's DNS knows the name in its certificate here
+            client.api.get_adapter("https://").init_poolmanager(4, 4, server_hostname=vch["server_name"])
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def page(url: str) -> str:

@@ -15,12 +15,14 @@ from tests.site import eyes
 from tests.site.conftest import Site
 
 pytestmark = pytest.mark.lab
+# On a Docker host that is there, so that it can be another one, or have a taken port.
+STACK = "lab-docker"
 
 
 @contextmanager
 def changed(site: Site, path: str, value: object) -> Iterator[None]:
     """The stack's file with one setting changed, as long as the block lasts; `None` takes it out."""
-    file = site.project / "Pulumi.lab.yaml"
+    file = site.project / f"Pulumi.{site.stack}.yaml"
     before = file.read_text()
     content = yaml.safe_load(before)
     part, *keys = path.split(".")

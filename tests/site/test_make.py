@@ -87,9 +87,8 @@ def test_a_killed_make_up_is_finished_by_the_next(checkout: Checkout, moment_s: 
 
     checkout.make("up")
 
-    assert checkout.machines() == ["photon"]
-    with eyes.engine(checkout.environment()) as engine:
-        assert sorted(one.name for one in engine.containers.list(all=True)) == ["gogsapp", "gogsdb"]
+    # A container's VM is named after it and the first signs of its id.
+    assert [name.partition("-")[0] for name in checkout.machines()] == ["gogsapp", "gogsdb", "photon", "vch1"]
 
 
 def test_a_second_make_up_says_that_nothing_changed(checkout: Checkout) -> None:
@@ -112,7 +111,18 @@ def test_make_down_with_data_delete_deletes_the_data_and_says_so(checkout: Check
 
     said = checkout.make("down", "DATA=delete")
 
-    assert "gogs_gogsvol1" in said
-    checkout.lab.up()
+    assert "deleted volume gogs_gogsvol1" in said
+    assert list((checkout.lab.state / "vcenter" / "state" / "datastores").rglob("gogs_gogsvol*")) == []
+
+
+def test_make_up_without_a_vch_runs_the_application_on_the_docker_host(checkout: Checkout) -> None:
+    checkout.make("up", "STACK=lab-docker")
+    with eyes.engine(checkout.environment()) as engine:
+        names = sorted(one.name for one in engine.containers.list(all=True))
+    said = checkout.make("down", "STACK=lab-docker", "DATA=delete")
+
+    assert names == ["gogsapp", "gogsdb"]
+    assert "deleted volume gogs_gogsvol1" in said
+    checkout.lab.up(["engine"])
     with eyes.engine(checkout.environment()) as engine:
         assert engine.volumes.list() == []

@@ -18,7 +18,7 @@ from providers.vic.command_line import CommandLine, Login
 from providers.vic.docker_api import Entrance, View
 from providers.vic.flags import RENAMED, Command
 from providers.vic.output import Line, Reading
-from providers.vic.resources.session import BarePool
+from providers.vic.resources.remains import Remains
 from providers.vic.runner import Finished, Leftover, Usage
 from providers.vic.vm import ContainerVm, Extra, Site, Vch
 from tests.vic.given import THUMBPRINT, pair
@@ -96,7 +96,7 @@ class FakeSite:
         self.says: dict[Command, tuple[list[str], int]] = {}
         self.spoils: dict[Command, Callable[[FakeVch], None]] = {}
         self.calls: list[str] = []
-        self.bare: list[BarePool] = []
+        self.bare: list[Remains] = []
         self.busy: list[str] = []
         self.gone_files: list[str] = []
         self.left: list[Leftover] = []
@@ -153,10 +153,10 @@ class FakeSite:
     def mount(self, id_: str, iso: str) -> None:
         self._changed(f"mount {iso}", id_).iso = iso
 
-    def bare_pools(self, name: str) -> list[BarePool]:
+    def remains(self, name: str) -> list[Remains]:
         return [one for one in self.bare if one.path.endswith(f"/{name}")]
 
-    def clear(self, pool: BarePool, name: str) -> None:
+    def clear(self, pool: Remains, name: str) -> None:
         self.calls.append(f"clear {pool.path}")
         self.bare.remove(pool)
 
@@ -222,7 +222,7 @@ class FakeSite:
         self, there: Bundle, line: CommandLine, flags: dict[str, list[str]]
     ) -> tuple[list[str], dict[str, str | Secret]]:
         name = flags["name"][0]
-        if any(one.name == name for one in self.vchs) or self.bare_pools(name):
+        if any(one.name == name for one in self.vchs) or self.remains(name):
             return _failed(f'A VCH with the name \\"{name}\\" already exists.'), {}
         number = next(self._ids)
         one = FakeVch(f"vm-{number}", name, there.version, _kept(flags), self.shows, created_with=there.sha256)

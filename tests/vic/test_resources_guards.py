@@ -9,7 +9,7 @@ import pytest
 
 from providers.vic.flags import Command
 from providers.vic.output import Ending, Verdict
-from providers.vic.resources.session import BarePool
+from providers.vic.resources.remains import Remains
 from providers.vic.runner import Leftover
 from tests.conformance.engine import Killed
 from tests.vic.fake_site import HOME, FakeContainer, FakeVch, _failed, _say
@@ -274,7 +274,7 @@ def test_a_vic_machine_that_is_still_at_work_is_waited_for(ground: Ground) -> No
 
 
 def test_an_empty_pool_that_we_left_is_removed_and_anybody_elses_is_not(ground: Ground) -> None:
-    pool = BarePool("resgroup-5", f"{HOME}/{NAME}", ())
+    pool = Remains("resgroup-5", f"{HOME}/{NAME}", ())
     ground.site.bare = [pool]
     [line] = ground.up().errors
     assert "exists already and was not made by this stack" in line and ground.site.bare == [pool]
@@ -292,11 +292,28 @@ def test_an_empty_pool_that_we_left_is_removed_and_anybody_elses_is_not(ground: 
 
 
 def test_a_pool_with_stranded_containers_is_left_alone_with_their_names(ground: Ground) -> None:
-    ground.site.bare = [BarePool("resgroup-5", f"{HOME}/{NAME}", ("gogs-web-1",))]
+    ground.site.bare = [Remains("resgroup-5", f"{HOME}/{NAME}", ("gogs-web-1",))]
 
     [line] = ground.up().errors
 
     assert "has no VCH but the VMs gogs-web-1" in line and ground.site.calls == []
+
+
+def test_container_vms_of_our_own_vch_whose_vm_is_gone_are_let_go_only_when_that_is_said(ground: Ground) -> None:
+    ground.made()
+    ground.site.take_away(NAME)
+    ground.site.bare = [
+        Remains("resgroup-5", f"{HOME}/{NAME}", ("gogs-web-1",)),
+        Remains("g-1", f"DC/vm/{NAME}", (), "folder"),
+    ]
+    ground.stack.refresh()
+
+    [line] = ground.up().errors
+    assert "its container VMs gogs-web-1 are left" in line and "Don't delete them" in line and ground.site.calls == []
+    run = ground.up(replace_protection=False)
+
+    assert not run.failed, run.text
+    assert ground.site.calls == [f"clear {HOME}/{NAME}", f"clear DC/vm/{NAME}"]
 
 
 # half of a change

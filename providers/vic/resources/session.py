@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pyVmomi import vim, vmodl
@@ -19,6 +18,7 @@ from providers.vic.bundle import Bundle, Source
 from providers.vic.command_line import CommandLine, Login
 from providers.vic.docker_api import Entrance, View
 from providers.vic.output import Line
+from providers.vic.resources.remains import FOLDER, POOL, Remains
 from providers.vic.runner import Finished, Leftover
 from providers.vic.vm import Site, Vch
 
@@ -27,21 +27,6 @@ SHARED_READ_S = 5.0
 TASK_LIMIT_S = 300.0
 SHUTDOWN_LIMIT_S = 25.0  # as vic-machine gives a guest with tools (facts/vic-machine.md)
 TASK_LOOK_S = 0.2
-
-
-@dataclass(frozen=True)
-class BarePool:
-    """A resource pool or vApp with a VCH's name and without its VM.
-
-    Args:
-        id: managed object id.
-        path: inventory path.
-        machines: names of the VMs in it.
-    """
-
-    id: str
-    path: str
-    machines: tuple[str, ...]
 
 
 class VicSession:
@@ -135,31 +120,49 @@ class VicSession:
         self._done(lambda: self._machine(id_).ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])), id_)
         self.power_on(id_)
 
-    def bare_pools(self, name: str) -> list[BarePool]:
-        """Pools of a VCH's name in which its VM isn't."""
-        having = {one.pool for one in self.site().named(name)}
-        pools = self._vsphere.collect({vim.ResourcePool: ("name", "parent", "vm")})
-        names = dict(pools)
-        mine = [(one, known) for one, known in pools if known.get("name") == name and one._moId not in having]
-        machines = [machine for _, known in mine for machine in known.get("vm") or []]
-        called = dict(self._vsphere.collect({vim.VirtualMachine: ("name",)}, machines)) if machines else {}
-        return [
-            BarePool(
+    def remains(self, name: str) -> list[Remains]:
+        """Pools and VM folders of a VCH's name in which its VM isn't; pools first."""
+        having = {place for one in self.site().named(name) for place in (one.pool, one.folder)}
+        places = {vim.ResourcePool: ("name", "parent", "vm"), vim.Folder: ("name", "parent", "childEntity")}
+        above = {vim.ComputeResource: ("name", "parent"), vim.Datacenter: ("name", "parent")}
+        tree = dict(self._vsphere.collect({**places, **above}))
+        mine = [one for one, known in tree.items() if known.get("name") == name and one._moId not in having]
+        mine = [one for one in mine if isinstance(one, (vim.ResourcePool, vim.Folder))]
+        machines = {machine for one in mine for machine in _machines(tree[one])}
+        called = dict(self._vsphere.collect({vim.VirtualMachine: ("name",)}, list(machines))) if machines else {}
+        found = [
+            Remains(
                 one._moId,
-                inventory_path(one, names).lstrip("/"),
-                tuple(sorted(str(called.get(machine, {}).get("name", machine)) for machine in known.get("vm") or [])),
+                inventory_path(one, tree).lstrip("/"),
+                tuple(sorted(str(called.get(machine, {}).get("name", machine)) for machine in _machines(tree[one]))),
+                POOL if isinstance(one, vim.ResourcePool) else FOLDER,
             )
-            for one, known in mine
+            for one in mine
         ]
+        return sorted(found, key=lambda one: (one.kind != POOL, one.path))
 
-    def clear(self, pool: BarePool, name: str) -> None:
-        """Removes a pool that a killed create left, and in it a VM of the VCH's name that was never set up."""
-        there = vim.ResourcePool(pool.id, self._vsphere._stub)
-        with self._vsphere.speaking(pool.path):
-            unfinished = [one for one in there.vm if one.name == name and str(one.runtime.powerState) == "poweredOff"]
-        for one in unfinished:
-            self._done(one.Destroy_Task, name)
-        self._done(there.Destroy_Task, pool.path)
+    def clear(self, left: Remains, name: str) -> None:
+        """Removes what a killed create left, with a VM of the VCH's name that was never set up.
+
+        Container VMs are switched off and unregistered: on their datastore nothing of them is deleted.
+        """
+        kind = vim.ResourcePool if left.kind == POOL else vim.Folder
+        there = kind(left.id, self._vsphere._stub)
+        with self._vsphere.speaking(left.path):
+            machines = [one for one in (there.vm if left.kind == POOL else there.childEntity) if _is_machine(one)]
+            named = [(one, one.name, str(one.runtime.powerState) == "poweredOn") for one in machines]
+        for one, called, is_on in named:
+            if called != name:
+                self._let_go(one, called, is_on)
+            elif not is_on:
+                self._done(one.Destroy_Task, name)
+        self._done(there.Destroy_Task, left.path)
+
+    def _let_go(self, machine: Any, called: str, is_on: bool) -> None:
+        if is_on:
+            self._done(machine.PowerOffVM_Task, called)
+        with self._vsphere.speaking(f"VM {called}"):
+            machine.UnregisterVM()
 
     def missing_files(self, vch: Vch) -> list[str]:
         """What the VM needs and its datastore folder no longer has: a failed configure deletes it."""
@@ -242,3 +245,11 @@ class VicSession:
     def _forget_read(self) -> None:
         with self._reading:
             self._read = None
+
+
+def _machines(known: Mapping[str, Any]) -> list[Any]:
+    return [one for one in known.get("vm") or known.get("childEntity") or [] if _is_machine(one)]
+
+
+def _is_machine(one: Any) -> bool:
+    return isinstance(one, vim.VirtualMachine)

@@ -19,6 +19,7 @@ from providers.vic.resources import decisions
 from providers.vic.resources.decisions import Step
 from providers.vic.resources.inputs import DEFAULTS, VchInputs
 from providers.vic.resources.mark import Mark, Marks
+from providers.vic.resources.remains import FOLDER
 from providers.vic.resources.state import (
     CONNECTED,
     ITS_OWN,
@@ -96,7 +97,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     # What is there
 
     def observe(self, call: VchCall, desired: VchInputs) -> VchState | None:
-        site = call.client.site()
+        site = call.client.site(fresh=not call.looking)
         mark = Marks(self.thing(desired)).read()
         vch = self._found(call, site, desired, mark)
         if vch is None:
@@ -338,26 +339,30 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         raise finished.failure(self.describe(desired))
 
     def _clear_remains(self, call: VchCall, desired: VchInputs, marks: Marks) -> None:
-        """A pool of that name without a VCH makes create fail; only what we left there ourselves is removed."""
+        """A pool or folder of that name without a VCH makes create fail; only what is of our own VCH is removed."""
         mark = marks.read()
-        for pool in call.client.bare_pools(desired.name):
-            if not _within(pool.path, desired):
+        for left in call.client.remains(desired.name):
+            if not _within(left.path, desired, anywhere=left.kind == FOLDER):
                 continue
-            others = [one for one in pool.machines if one != desired.name]
-            if others:
-                raise Permanent(
-                    f"the pool {pool.path} has no VCH but the VMs {', '.join(others)}",
-                    on=self.describe(desired),
-                    remedy="Container VMs are left there by a broken delete: move or delete them, then run it again.",
-                )
+            others = [one for one in left.machines if one != desired.name]
             if mark is None or not mark.begun:
+                said = f"has no VCH but the VMs {', '.join(others)}" if others else "exists already"
                 raise Permanent(
-                    f"the pool {pool.path} exists already and was not made by this stack",
+                    f"the {left.kind} {left.path} {said} and was not made by this stack",
                     on=self.describe(desired),
                     remedy="Remove it, or choose another name.",
                 )
-            call.say(f"VCH {desired.name}: removing the pool that an earlier run left")
-            call.client.clear(pool, desired.name)
+            if others and desired.replace_protection:
+                raise Permanent(
+                    f"its VM is gone, and its container VMs {', '.join(others)} are left in {left.path}; "
+                    "no VCH can use them again",
+                    on=self.describe(desired),
+                    remedy="Don't delete them: that deletes the volumes which they hold. Run once with "
+                    "`replace_protection=False`: they are switched off and taken out of the inventory, and all "
+                    "files stay.",
+                )
+            call.say(f"VCH {desired.name}: removing the {left.kind} {left.path} that is left of it")
+            call.client.clear(left, desired.name)
 
     def _finish(self, call: VchCall, desired: VchInputs, there: VchState) -> None:
         """What a create that was killed or timed out has left, and what doesn't run: away with it, and once more."""
@@ -613,14 +618,14 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return self.settings.value("vsphere:vsphereServer", "VSPHERE_SERVER") or "vCenter"
 
 
-def _within(path: str, desired: VchInputs) -> bool:
-    """Whether an inventory path lies in the datacenter and the compute resource of the arguments."""
+def _within(path: str, desired: VchInputs, *, anywhere: bool = False) -> bool:
+    """Whether an inventory path lies in the datacenter and, unless anywhere in it, the compute resource."""
     steps = [one for one in path.split("/") if one]
     if desired.datacenter and desired.datacenter.strip("/").rpartition("/")[2] not in steps:
         return False
     wanted = [one for one in (desired.compute_resource or "").split("/") if one and one not in ("host", "Resources")]
     steps = [one for one in steps if one not in ("host", "Resources")]
-    return not wanted or any(steps[place : place + len(wanted)] == wanted for place in range(len(steps)))
+    return anywhere or not wanted or any(steps[at : at + len(wanted)] == wanted for at in range(len(steps)))
 
 
 def _known_before(last: VchState | None, mark: Mark | None) -> Mapping[str, Any]:
