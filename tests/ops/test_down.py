@@ -129,3 +129,53 @@ def test_without_settings_there_is_nothing_to_take_down(stack: Stack, calls: Cal
     assert down.take_down(stack, delete_data=True) == Exit.OK
 
     assert calls() == []
+
+
+VCH = "config:\n  drydock:app: {file: compose.yml}\n  drydock:vch: {name: vch1}\n"
+OUTPUTS = {"vch": {"name": "vch1", "volume_stores": {"default": "DS/volumes"}}, "docker_host": "tcp://10.0.0.9:2376"}
+
+
+def test_with_a_vch_the_containers_go_first_then_the_data_then_the_rest(
+    stack: Stack, calls: Calls, state: Callable[..., None], volumes: FakeVolumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.file.write_text(VCH)
+    state([1])
+    order: list[str] = []
+    monkeypatch.setattr(FakeVolumes, "delete", lambda self, name: order.append(f"{name} after {len(calls())} command"))
+
+    assert down.take_down(stack, delete_data=True) == Exit.OK
+
+    first, rest = calls()
+    assert first[first.index("--target") + 1] == "**docker:Container::**" and "--target" not in rest
+    assert order == ["gogs_data after 1 command", "gogs_db after 1 command"]
+
+
+def test_with_a_vch_it_is_said_in_which_stores_the_data_stay(
+    stack: Stack,
+    calls: Calls,
+    state: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stack.file.write_text(VCH)
+    state([1])
+    monkeypatch.setenv("STAND_IN_OUTPUTS", json.dumps(OUTPUTS))
+
+    assert down.take_down(stack, delete_data=False) == Exit.OK
+
+    assert capsys.readouterr().out == (
+        "The data stay, in the VCH's volume stores 'default' at DS/volumes: gogs_data, gogs_db. The next `up` takes "
+        "them over again; to delete them: `make up`, then `make down DATA=delete`.\n"
+    )
+
+
+def test_data_in_the_stores_of_a_vch_that_is_gone_are_deleted_by_the_next_one(
+    stack: Stack, calls: Calls, state: Callable[..., None], volumes: FakeVolumes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.file.write_text(VCH)
+    state([])
+
+    assert down.take_down(stack, delete_data=True) == Exit.OK
+
+    assert volumes.there == ["gogs_data", "gogs_db"]
+    assert "are deleted through it: `make up` first, then this again." in capsys.readouterr().err

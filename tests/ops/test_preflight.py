@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
-from ops import preflight
+import pytest
+from pyVmomi import vim
+
+from ops import preflight, vcenter_names
 from ops.exit_codes import Exit
 from ops.preflight import Check, Found
 from ops.stack import Stack, StackError
 from providers.esxi import vsphere
+from settings import Settings
 
 SHA256 = ":".join(["AB"] * 32)
 VM = "  drydock:vm: {name: photon, datacenter: DC0, host: H0, datastore: D, network: N, iso: i.iso}\n"
@@ -62,6 +67,59 @@ def test_a_secret_without_a_value_is_named(stack: Stack) -> None:
     text = preflight.look(stack).text()
 
     assert "secret 'unheard_of_password' has no value: `pulumi config set --secret unheard_of_password`" in text
+
+
+VCH = "  drydock:vch: {name: v, bridge_network: B, tls: {mode: none}, bundle: {version: 1.5.6%s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("", "setting vch.bundle.source is not set, and VIC_BUNDLE isn't either: set one of the two"),
+        (
+            ", source: /nowhere/vic.tar.gz",
+            "vic-machine 1.5.6: /nowhere/vic.tar.gz is no file: correct vch.bundle.source",
+        ),
+    ],
+)
+def test_a_bundle_that_comes_from_nowhere_is_told_before_anything_is_made(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, source: str, line: str
+) -> None:
+    monkeypatch.delenv("VIC_BUNDLE", raising=False)
+    stack.file.write_text("config:\n" + VCH % source)
+
+    found = preflight.look(stack)
+
+    assert line in found.text()
+
+
+def test_what_a_vch_names_is_held_against_the_vcenter_with_near_names() -> None:
+    class Session:
+        """A vCenter of three names."""
+
+        endpoint = SimpleNamespace(label="vCenter vc")
+
+        def collect(self, kinds: Any) -> list[tuple[Any, dict[str, str]]]:
+            there = [(vim.Datastore, "vmfs01"), (vim.Network, "bridge"), (vim.ClusterComputeResource, "Cluster")]
+            return [(kind(name, None), {"name": name}) for kind, name in there]
+
+    vch = {
+        "name": "v",
+        "image_store": "vmfs1/images",
+        "volume_stores": {"default": "ds://vmfs01/volumes", "nfs": "nfs://server/share"},
+        "bridge_network": "brigde",
+        "public_network": {"name": "bridge"},
+        "compute_resource": "/DC/host/Cluster",
+        "tls": {"mode": "none"},
+        "bundle": {"version": "1.5.6"},
+    }
+
+    found = vcenter_names.missing(Session(), Settings.from_values({"drydock:vch": vch}))  # type: ignore[arg-type]
+
+    assert found == [
+        "setting vch.image_store: vCenter vc has no datastore 'vmfs1'; did you mean 'vmfs01'?",
+        "setting vch.bridge_network: vCenter vc has no network 'brigde'; did you mean 'bridge'?",
+    ]
 
 
 def test_a_refused_login_comes_before_everything_else() -> None:

@@ -248,3 +248,17 @@ def test_refused_in_one_line(
     said = capsys.readouterr()
     assert (ended, said.out) == (code, "")
     assert words in said.err and said.err.count("\n") == 1
+
+
+def test_a_name_that_leads_nowhere_is_told_with_the_line_for_the_hosts_file() -> None:
+    vch = reached(docker_host="tcp://192.0.2.9:2376", server_name="vch02.invalid")
+
+    assert vch_env.found_by_name(vch) == vch
+    assert "add '192.0.2.9 vch02.invalid' to /etc/hosts" in vch_env.unknown_name(vch)
+    assert vch_env.unknown_name(reached()) == ""
+
+
+def test_a_name_that_leads_there_by_now_takes_the_addresss_place() -> None:
+    vch = vch_env.found_by_name(reached(docker_host="tcp://127.0.0.1:2376", server_name="localhost"))
+
+    assert (vch.docker_host, vch_env.unknown_name(vch)) == ("tcp://localhost:2376", "")
