@@ -193,6 +193,18 @@ def test_down_with_data_deleted_takes_the_volumes_too(new_lab: Callable[..., Lab
     assert engine_of(lab).volumes.list() == []
 
 
+def test_down_with_data_deleted_takes_what_lies_on_datastores_too(new_lab: Callable[..., Lab]) -> None:
+    lab = new_lab()
+    lab.up(["vcenter"])
+    datastore = lab.state / "vcenter" / "state" / "datastores" / "LocalDS_0"
+    (datastore / "volumes").mkdir()
+
+    lab.down(delete_data=True)
+    lab.up(["vcenter"])
+
+    assert [one.name for one in datastore.iterdir()] == ["iso"]
+
+
 def test_down_of_a_lab_that_is_down_is_fine(new_lab: Callable[..., Lab]) -> None:
     lab = new_lab()
     lab.up(["registry"])
