@@ -34,6 +34,7 @@ def test_the_application_answers_there(running: Site) -> None:
     told = running.outputs()
 
     assert told["vch"] == {} and told["docker_host"] == running.environment["DOCKER_HOST"]
+    assert told["docker_ca"].startswith("-----BEGIN CERTIFICATE-----") and told["docker_key"] == "[secret]"
     assert "Sign In" in eyes.page(told["app_url"])
     assert plain_engine(running) == ["gogsapp", "gogsdb"]
 

@@ -34,7 +34,9 @@ def lived(site: Site, watch: Watch, marker_passwords: dict[str, str]) -> tuple[S
         site.preview()
         site.up("--refresh", f"--event-log={site.project}/events-2.json", **loud)
         site.pulumi("refresh", "--yes", "--stack=lab", VSPHERE_PASSWORD=WRONG, expect=1)
-        site.up("--refresh", expect=1, REGISTRY_PASSWORD=WRONG, DOCKER_HOST="tcp://127.0.0.1:9")
+        site.settings(app__images={"gogsdb": f"{site.environment['REGISTRY']}/library/postgres:9.7"})
+        site.up("--refresh", expect=1, REGISTRY_PASSWORD=WRONG)
+        site.pulumi("config", "rm", "--path", "drydock:app.images", "--stack=lab")
         export = site.pulumi("stack", "export", "--stack=lab")
     return site, arguments, export
 
