@@ -54,18 +54,36 @@ def run(config: dict[str, Any]) -> None:
     program()
 
 
+def config_of(stack: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"])
+
+
 @pytest.fixture
 def lab_config() -> dict[str, Any]:
-    return dict(yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"])
+    """The lab's stack without a VCH."""
+    return config_of("lab-docker")
 
 
-def test_the_lab_stack_is_a_vm_a_ruleset_and_the_application(recorder: Recorder, lab_config: dict[str, Any]) -> None:
-    run(lab_config)
+def test_the_labs_stacks_differ_in_where_the_application_runs_and_in_nothing_else() -> None:
+    lab, docker = config_of("lab"), config_of("lab-docker")
+
+    assert lab.pop("drydock:vch") and lab["drydock:app"].pop("environment") == {"VOLUME_DRIVER": "vsphere"}
+    assert lab == docker
+
+
+def test_the_lab_stack_is_a_vm_a_ruleset_a_vch_and_the_application(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIC_BUNDLE", "/bundles/vic_1.5.6.tar.gz")
+
+    run(config_of("lab"))
 
     kinds = {name: kind for name, (kind, _) in recorder.made.items()}
     assert kinds["photon"] == "vsphere:index/virtualMachine:VirtualMachine"
     assert {name: kind.rpartition("/")[2] for name, kind in kinds.items() if "dynamic" in kind} == {
         "vic": "esxi:FirewallRuleset",
+        "vch-bundle": "vic:Bundle",
+        "vch": "vic:VirtualContainerHost",
         "app-gogsnet": "docker:Network",
         "app-gogsvol1": "docker:Volume",
         "app-gogsvol2": "docker:Volume",
