@@ -20,11 +20,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.first_up import Program
 from bench.report import Report, timed
 from bench.stage import ansible
-from bench.stage.vcenter import CLUSTER, Administrator, VCenter, built, firewall_of, hosts_of, log_in, running, within
-from ops.toolchain import SetupError, pulumi_environment, say
+from bench.stage.program import Program
+from bench.stage.vcenter import (
+    CLUSTER,
+    OUR_AGENT,
+    Administrator,
+    VCenter,
+    built,
+    firewall_of,
+    hosts_of,
+    log_in,
+    running,
+    within,
+)
+from ops.toolchain import SetupError, say
 
 SIZES = (8, 128, 1000)
 RULESET = "vSPC"
@@ -52,12 +63,8 @@ ANSIBLE_LIMIT = 1.0
 REFRESH_CALLS_LIMIT = 8
 REFRESH_PER_HOST_LIMIT = 1.0
 
-OUR_AGENT = "Drydock/"
 CONTINUATION = "ContinueRetrievePropertiesEx"
-PASSPHRASE = "drydock-bench"
 
-_ROOT = Path(__file__).resolve().parents[1]
-_PROJECT = "name: firewall\nruntime: {name: python, options: {virtualenv: .venv}}\n"
 _ARGUMENTS: Mapping[str, Any] = {"cluster": CLUSTER, "ruleset": RULESET, "enabled": True, "allowed_hosts": "all"}
 _PROGRAM = f"""from providers.esxi.resources import FirewallRuleset
 
@@ -234,7 +241,7 @@ class _Size:
             os.environ.update(before)
 
     def _pulumi(self, times: Times, folder: Path) -> None:
-        program = _program(folder, self.vcenter.variables)
+        program = Program.of_lines(folder, "firewall", _PROGRAM, self.vcenter.variables)
         times.add(UP, *timed(program.up))
         times.add(SECOND_UP, *timed(program.up))
         times.add(PULUMI_REFRESH, *timed(program.refresh))
@@ -288,27 +295,6 @@ def _host_by_host(vcenter: VCenter, *, looking: bool) -> None:
             system.EnableRuleset(id=RULESET)
     finally:
         Disconnect(service)
-
-
-def _program(folder: Path, variables: Mapping[str, str]) -> Program:
-    """A program with this one resource, on a backend and in a stack of its own."""
-    backend = folder / "backend"
-    backend.mkdir(parents=True)
-    (folder / "Pulumi.yaml").write_text(_PROJECT)
-    (folder / "__main__.py").write_text(_PROGRAM)
-    (folder / ".venv").symlink_to(_ROOT / ".venv")
-    environment = {
-        **os.environ,
-        **pulumi_environment(),
-        **variables,
-        "PULUMI_BACKEND_URL": backend.as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "PYTHONPATH": str(_ROOT),
-        "DRYDOCK_STATE": str(folder / "notes"),
-    }
-    program = Program(folder, environment)
-    program.run("stack", "select", "--create")
-    return program
 
 
 def _per_host(times: Times) -> float | None:

@@ -9,53 +9,22 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Report, timed
+from bench.stage.program import ROOT, Program, call
 from lab.supervisor import Lab
 from lab.tools import tool
 from ops.toolchain import SetupError, say
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
-COMMAND_LIMIT_S = 600
 EMPTY_PROJECT = "name: empty\nruntime: {name: python, options: {virtualenv: .venv}}\n"
 SECOND_UP_LIMIT_S = 6.0
 PREVIEW_LIMIT_S = 4.0
 PREVIEW_BEYOND_EMPTY_LIMIT_S = 1.5
 UP_BEYOND_EMPTY_LIMIT_S = 2.5
-
-
-@dataclass(frozen=True)
-class Program:
-    """A Pulumi program on a backend of its own.
-
-    Args:
-        folder: where its Pulumi.yaml lies.
-        environment: the lab's variables.
-    """
-
-    folder: Path
-    environment: Mapping[str, str]
-
-    def run(self, *arguments: str) -> None:
-        _run(["pulumi", *arguments, "--stack=lab", "--non-interactive"], self.folder, self.environment)
-
-    def up(self) -> None:
-        self.run("up", "--yes", "--skip-preview")
-
-    def preview(self) -> None:
-        self.run("preview")
-
-    def refresh(self) -> None:
-        self.run("refresh", "--preview-only")
-
-    def destroy(self) -> None:
-        self.run("destroy", "--yes", "--skip-preview")
 
 
 def run() -> Report:
@@ -111,10 +80,10 @@ def _beside_compose(report: Report, environment: Mapping[str, str], ours_s: floa
     command = [str(compose), "--project-name", "peer", "--file", "apps/gogs/compose.yml"]
     with tempfile.TemporaryDirectory(prefix="drydock-bench-") as login:
         variables["DOCKER_CONFIG"] = _docker_config(Path(login), environment)
-        _run([*command, "pull"], ROOT, variables)
-        peer_s = report.row("docker compose up -d, warm", timed(lambda: _run([*command, "up", "-d"], ROOT, variables)))
-        report.row("docker compose up -d, again", timed(lambda: _run([*command, "up", "-d"], ROOT, variables), RUNS))
-        _run([*command, "down", "--volumes"], ROOT, variables)
+        call([*command, "pull"], ROOT, variables)
+        peer_s = report.row("docker compose up -d, warm", timed(lambda: call([*command, "up", "-d"], ROOT, variables)))
+        report.row("docker compose up -d, again", timed(lambda: call([*command, "up", "-d"], ROOT, variables), RUNS))
+        call([*command, "down", "--volumes"], ROOT, variables)
     return ours_s / peer_s
 
 
@@ -142,13 +111,5 @@ def _program(folder: Path, environment: Mapping[str, str]) -> Program:
 
 def _with_stack(folder: Path, environment: Mapping[str, str]) -> Program:
     program = Program(folder, environment)
-    _run(["pulumi", "stack", "select", "--create", "--stack=lab", "--non-interactive"], folder, environment)
+    call(["pulumi", "stack", "select", "--create", "--stack=lab", "--non-interactive"], folder, environment)
     return program
-
-
-def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        argv, cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=COMMAND_LIMIT_S
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -18,9 +18,11 @@ class Premises:
         addresses: its loopback network, ports and range for containers.
         passwords: name → password.
         certificates: its authority and what that signed.
+        control: whether its vCenter opens the control port that counts calls and throws switches, for benches.
     """
 
     state: Path
     addresses: Addresses
     passwords: dict[str, str]
     certificates: Certificates
+    control: bool = False

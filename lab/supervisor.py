@@ -61,11 +61,13 @@ class Lab:
     Args:
         state: its folder; made at the first start.
         passwords: passwords to use instead of random ones, by name (`lab.passwords.NAMES`), for tests.
+        control: whether its vCenter opens its control port, for benches.
     """
 
-    def __init__(self, state: Path, passwords: Mapping[str, str] | None = None) -> None:
+    def __init__(self, state: Path, passwords: Mapping[str, str] | None = None, *, control: bool = False) -> None:
         self.state = Path(os.path.realpath(state.expanduser()))
         self._given = passwords
+        self._control = control
         self._interrupted = threading.Event()
 
     def up(self, parts: Collection[str] | None = None, tell: Callable[[str], None] = lambda line: None) -> None:
@@ -163,6 +165,7 @@ class Lab:
             addresses,
             kept_passwords(self.state, self._given),
             Certificates(self.state / "certificates"),
+            self._control,
         )
         servers = {part.name: part.host for part in build(premises).values() if isinstance(part, Server)}
         premises.certificates.issue(servers)
@@ -173,7 +176,11 @@ class Lab:
         if addresses is None:
             return None
         return Premises(
-            self.state, addresses, kept_passwords(self.state, self._given), Certificates(self.state / "certificates")
+            self.state,
+            addresses,
+            kept_passwords(self.state, self._given),
+            Certificates(self.state / "certificates"),
+            self._control,
         )
 
     def _parts(self) -> dict[str, Part]:

@@ -24,6 +24,8 @@ from lab.passwords import write_private
 from ops.toolchain import ends_with_us, go_build
 
 CLUSTER = "DC0_C0"
+# How the user agent of our provider begins.
+OUR_AGENT = "Drydock/"
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
 CONTROL_LIMIT_S = 10.0

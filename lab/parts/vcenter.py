@@ -36,6 +36,11 @@ class VCenter(Server):
             write_private(self._login, login)
         self._place_iso()
 
+    @property
+    def control(self) -> str:
+        """Where its control port answers, in a lab that has one."""
+        return f"{self.host}:{self.premises.addresses.port('vcenter-control', self.host, 0)}"
+
     def command(self) -> Command:
         return Command(
             [
@@ -45,6 +50,7 @@ class VCenter(Server):
                 f"-tlscert={self.certificate / 'cert.pem'}",
                 f"-tlskey={self.certificate / 'key.pem'}",
                 f"-credentials={self._login}",
+                *([f"-control={self.control}"] if self.premises.control else []),
             ],
             {"HOME": str(self.folder)},
             [self._login, self.certificate / "cert.pem"],

@@ -26,6 +26,7 @@ PREFIX = "guestinfo.vice."
 UPDATE_IN_PROGRESS = "UpdateInProgress"
 ROLES = ("client", "public", "management")
 COMPONENTS = ("vicadmin", "docker-personality", "port-layer")
+MOST_READS = 5
 
 # The keys by which a VM is known for a VCH, and for a VCH's container.
 _VCH_KEY = f"{PREFIX}/init/version/Version"
@@ -316,6 +317,22 @@ class Site:
 
 def read(session: Session) -> Site:
     """Everything about all VCHs of a vCenter, in a handful of calls whatever their number."""
+    for _ in range(MOST_READS - 1):
+        try:
+            return _read(session)
+        except Permanent as error:
+            # Any VM that is deleted between two calls fails the second one, and other VCHs are deleted beside ours.
+            if not isinstance(error.__cause__, vmodl.fault.ManagedObjectNotFound):
+                raise
+    return _read(session)
+
+
+def public(options: Iterable[Any] | None) -> Extra:
+    """The extraConfig of a VM, without secrets."""
+    return Extra({str(one.key): str(one.value) for one in options or ()})
+
+
+def _read(session: Session) -> Site:
     light = _identified(session)
     vchs = [one for one, known in light.items() if known[_VCH_KEY]]
     containers = [one for one, known in light.items() if known[_CONTAINER_KEY] and not known[_VCH_KEY]]
@@ -331,11 +348,6 @@ def read(session: Session) -> Site:
     return Site(
         tuple(sorted(found, key=lambda one: (one.name, one.id))), tuple(sorted(theirs, key=lambda one: one.name))
     )
-
-
-def public(options: Iterable[Any] | None) -> Extra:
-    """The extraConfig of a VM, without secrets."""
-    return Extra({str(one.key): str(one.value) for one in options or ()})
 
 
 def _is_public(key: str) -> bool:

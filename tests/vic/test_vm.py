@@ -352,6 +352,38 @@ def test_any_other_error_of_the_first_look_is_told() -> None:
         read(Down())
 
 
+@dataclass
+class Emptied(Vcenter):
+    """A vCenter in which VMs are deleted between the look at all and the read of what was found."""
+
+    gone: list[Any] = field(default_factory=list)
+
+    def collect(
+        self, kinds: Mapping[Any, Sequence[str]], roots: Iterable[Any] | None = None
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        if roots is not None and self.gone:
+            del self.vms[self.gone.pop()]
+            error = Permanent("ManagedObjectNotFound", on="vCenter", remedy="")
+            error.__cause__ = vmodl.fault.ManagedObjectNotFound()
+            raise error
+        return super().collect(kinds, roots)
+
+
+def test_vchs_that_are_deleted_while_all_are_read_hinder_nobody() -> None:
+    machines = [vim.VirtualMachine(f"vm-{place}") for place in range(3)]
+
+    found = read(Emptied({one: vch() for one in machines}, gone=machines[1:]))
+
+    assert [one.id for one in found.vchs] == ["vm-0"]
+
+
+def test_a_vm_that_is_told_and_never_there_is_an_error_and_no_endless_read() -> None:
+    machines = [vim.VirtualMachine(f"vm-{place}") for place in range(10)]
+
+    with pytest.raises(Permanent, match="ManagedObjectNotFound"):
+        read(Emptied({one: vch() for one in machines}, gone=machines[1:]))
+
+
 def test_nfs_stores_are_written_as_in_the_settings() -> None:
     key = "guestinfo.vice./storage/VolumeLocations"
     values = {key: "n", f"{key}|n/Scheme": "nfs", f"{key}|n/Host": "nas", f"{key}|n/Path": "/x/y"}
