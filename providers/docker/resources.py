@@ -79,7 +79,7 @@ S = TypeVar("S", bound=DockerState)
 class DockerProvider(Provider[I, S, "Engine"]):
     """What all providers of a Docker host share: the session, and whose a thing is."""
 
-    without_calls = frozenset({"adopt", "connection"})
+    without_calls = frozenset({"adopt"})
 
     def endpoint(self, settings: Settings, desired: I) -> Hashable:
         from providers.docker.client import Connection
@@ -114,7 +114,7 @@ class DockerProvider(Provider[I, S, "Engine"]):
         return not last.in_sight and isinstance(error, (Unreachable, Untrusted))
 
     def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
-        """Another address is another host, so a replacement; other TLS material touches nothing."""
+        """Another address is another host, so a replacement; with other TLS material it is only looked at anew."""
         applied = Memory.of(olds).applied
         told = {change.path: change for change in super().changes(olds, given)}
         if applied:

@@ -102,3 +102,12 @@ def test_a_network_that_could_not_be_seen_is_looked_at_again_as_well(
     NetworkProvider().update("net", seen, given)
 
     assert list(host.engine.networks) == ["net"]
+
+
+def test_on_a_host_that_was_made_anew_at_its_old_address_what_was_on_it_is_made_again(host: Host) -> None:
+    made = host.create(connection={**MADE["connection"], "ca": "old"})
+    host.engine.containers_there.clear()
+
+    host.update(made, connection={**MADE["connection"], "ca": "new"})
+
+    assert [one.name for one in host.engine.containers_there.values()] == ["gogsapp"]
