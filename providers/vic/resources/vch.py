@@ -200,7 +200,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return {} if password is None else {_ADMINISTRATOR: password}
 
     def verify(self, settings: Settings, desired: VchInputs) -> list[tuple[str, str]]:
-        return refused_by(desired.settings(), desired.bundle.version)
+        return refused_by(desired.settings(), desired.bundle.version) + _ended(desired)
 
     def replaces(self, change: Change, desired: VchInputs) -> bool:
         return decisions.step_of(change, desired)[0] is Step.REPLACE
@@ -611,6 +611,17 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
 
     def _server(self) -> str:
         return self.settings.value("vsphere:vsphereServer", "VSPHERE_SERVER") or "vCenter"
+
+
+def _ended(desired: VchInputs) -> list[tuple[str, str]]:
+    """Given certificates that nobody accepts."""
+    given = desired.certificates
+    if given is None:
+        return []
+    from providers.vic.certificates import Material, ended
+
+    found = ended(Material(ca=given.ca, server_cert=given.server_cert, client_cert=given.client_cert))
+    return [(f"certificates.{field}", f"{what}; give one that is valid") for field, what in found.items()]
 
 
 def _within(path: str, desired: VchInputs) -> bool:
