@@ -24,12 +24,15 @@ from providers.vic.resources.state import (
     ITS_OWN,
     KNOWN,
     LOST,
+    NO_CARD,
     ON,
     RUNNING,
     SHOWN_SETTINGS,
     UNKNOWN,
     VchState,
     api_there,
+    astray,
+    cards_astray,
     certificates_there,
     client_material,
     configuration_of,
@@ -276,7 +279,12 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             self._reset(call, desired, there)
         elif step is Step.MOVE:
             call.say(f"VCH {there.name}: moving it back into its pool")
-            call.client.move(there.vm_id, str(self._there(call).extra.text("/container/ComputeResources|0/Value")))
+            call.client.move(there.vm_id, self._there(call).home)
+        elif step is Step.GATHER:
+            self._gather(call, there)
+        elif step is Step.CONNECT:
+            call.say(f"VCH {there.name}: putting its network cards back on their networks")
+            call.client.connect(there.vm_id, cards_astray(self._there(call)))
         elif step is Step.MOUNT:
             vch = self._there(call)
             folder = vch.vm_path.rpartition("/")[0]
@@ -299,6 +307,17 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             if not self._comes_up(call, desired, there):
                 call.say(f"VCH {there.name}: restarting it")
                 call.client.restart(there.vm_id)
+
+    def _gather(self, call: VchCall, there: VchState) -> None:
+        site = call.client.site()
+        vch = site.by_id(there.vm_id)
+        if vch is None:
+            return
+        found = astray(vch, site)
+        call.say(f"VCH {there.name}: moving its containers {', '.join(one.name for one in found)} back")
+        pooled = [one.id for one, places in found.items() if "pool" in places]
+        filed = [one.id for one, places in found.items() if "folder" in places]
+        call.client.gather(there.name, vch.home, pooled, vch.folder, filed)
 
     def _power_on(self, call: VchCall, there: VchState) -> None:
         now = call.client.site().by_id(there.vm_id)
@@ -655,8 +674,6 @@ def _untouched(changes: Sequence[Change], there: VchState) -> dict[str, str]:
         group, _, rest = one.path.partition(".")
         if group == "volume_stores_online":
             found[f"volume store '{rest}'"] = f"is not online: see {there.volume_stores.get(rest, 'its place')}"
-        elif group == "networks":
-            found[f"network card '{rest}'"] = "is not at its network: connect it again, or replace the VCH"
-        elif group == "stranded":
-            found["container VMs"] = f"outside of its pool or folder: {', '.join(there.stranded)}; move or delete them"
+        elif group == "networks" and one.there == NO_CARD:
+            found[f"network card '{rest}'"] = "is gone: add one on its network, or replace the VCH"
     return found
