@@ -82,7 +82,7 @@ class _Creation:
         wanted.container_networks(self._log, self._wanted)
         self._operations_user()
         wanted.networks(self._wanted)
-        wanted.name_servers(self._log, self._wanted, first=self._build.is_first)
+        wanted.name_servers(self._log, self._wanted)
         self._provide_certificates()
         wanted.volume_stores(self._build, self._wanted)
         wanted.scratch(self._wanted)

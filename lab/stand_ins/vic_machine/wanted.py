@@ -104,10 +104,8 @@ def networks(wanted: Wanted) -> None:
     wanted.management = _network(options, "management")
 
 
-def name_servers(log: Log, wanted: Wanted, *, first: bool = False) -> None:
+def name_servers(log: Log, wanted: Wanted) -> None:
     for one in wanted.options.every("dns-server"):
-        if not one and not first:
-            continue  # configure's "none any more" (vic's source: cmd/vic-machine/common/dns.go)
         try:
             wanted.dns.append(ipaddress.IPv4Address(one))
         except ValueError as error:
