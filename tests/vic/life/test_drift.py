@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,13 +19,16 @@ import pytest
 from docker import DockerClient
 from pyVmomi import vim
 
+from lab import processes
+from lab.parts.vcenter import USER
 from lab.supervisor import Lab
-from tests.lab.site.conftest import probe_of, pull_probe
+from tests.conftest import MEMORY_DISK
+from tests.lab.site.conftest import probe_of, pull_probe, until
 from tests.program import Program
 from tests.site import eyes
 from tests.tasks import finished
 from tests.vic.life import papers
-from tests.vic.life.vch import DATASTORE, IMPORTS, LivingVch
+from tests.vic.life.vch import DATASTORE, IMPORTS, LivingVch, tear_out
 
 pytestmark = pytest.mark.lab
 
@@ -31,6 +36,7 @@ TLS = {"cname": "vch.example.com"}
 SIZE = {"endpoint_cpu": 1, "endpoint_memory": 2048}
 SERVER_CERTIFICATE = "guestinfo.vice./cert/HostCertificate/Cert"
 BRIDGE, PUBLIC = "DC0_DVPG0", "VM Network"
+WEBS = ("web-1", "web-2")
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +44,21 @@ def made(vic_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Liv
     """One VCH for tests that leave it as it was declared."""
     program = Program.made(tmp_path_factory.mktemp("drift"), vic_lab.environment(), IMPORTS)
     one = LivingVch(vic_lab, program, f"vch-{uuid.uuid4().hex[:6]}")
-    one.up(tls=TLS, **SIZE)
+    one.up(**declared(vic_lab))
     yield one
     one.cleared()
+
+
+def declared(lab: Lab, **more: Any) -> dict[str, Any]:
+    """What the one VCH is to be; it pulls from the lab's registry."""
+    authority = lab.part("site").premises.certificates.authority.read_text()
+    return {"tls": TLS, "registry_cas": [authority], **SIZE, **more}
 
 
 @pytest.fixture
 def drifting(made: LivingVch) -> LivingVch:
     """The same, as it was declared: what one test leaves isn't another's."""
-    made.declare(tls=TLS, **SIZE)
+    made.declare(**declared(made.lab))
     made.program.drift(expect=0)
     return made
 
@@ -225,7 +237,7 @@ def test_another_server_certificate_is_replaced_by_a_new_one_and_clients_get_in(
 def test_settings_that_vic_machine_changed_behind_our_back_are_changed_back(
     drifting: LivingVch, tmp_path: Path
 ) -> None:
-    drifting.declare(tls=TLS, **SIZE, dns_servers=["10.0.0.2", "10.0.0.3"])
+    drifting.declare(**declared(drifting.lab), dns_servers=["10.0.0.2", "10.0.0.3"])
     drifting.program.up()
     by_hand(drifting, tmp_path, "configure", "--dns-server=10.9.9.9")
 
@@ -233,7 +245,7 @@ def test_settings_that_vic_machine_changed_behind_our_back_are_changed_back(
     healed(drifting, "dns_servers: ['10.9.9.9'] → ['10.0.0.2', '10.0.0.3']", "configure")
     said = by_hand(drifting, tmp_path, "inspect", "config", "--format=raw")
     assert "--dns-server=10.0.0.2 --dns-server=10.0.0.3" in said and "10.9.9.9" not in said
-    drifting.declare(tls=TLS, **SIZE)
+    drifting.declare(**declared(drifting.lab))
     drifting.program.up()
 
 
@@ -260,7 +272,7 @@ def by_hand(vch: LivingVch, folder: Path, *arguments: str) -> str:
 
 
 def test_a_vch_whose_docker_api_is_dead_is_restarted(drifting: LivingVch) -> None:
-    drifting.declare(tls=TLS, **SIZE, timeout_s=5)
+    drifting.declare(**declared(drifting.lab), timeout_s=5)
     drifting.program.up()
     address = drifting.outputs()["docker_host"].rpartition(":")[0].rpartition("/")[2]
     kill_the_door(drifting.lab, address)
@@ -268,14 +280,12 @@ def test_a_vch_whose_docker_api_is_dead_is_restarted(drifting: LivingVch) -> Non
     told(drifting, "docker_api", "RUNNING", "doesn't answer")
     healed(drifting, "restart")
     assert drifting.ask("/info").status_code == 200
-    drifting.declare(tls=TLS, **SIZE)
+    drifting.declare(**declared(drifting.lab))
     drifting.program.up()
 
 
 def kill_the_door(lab: Lab, address: str) -> None:
     """The process that ends TLS at a VCH's address dies: the one of this lab that listens there."""
-    from lab import processes
-
     doors = [one for one in processes.running(lab.state)["site"] if one.program.startswith("door")]
     mine = [one.pid for one in doors if _listens(one.pid, address, 2376)]
     assert len(mine) == 1
@@ -322,7 +332,7 @@ def moved(vch: LivingVch, source: str, target: str) -> None:
 
 def test_containers_that_were_moved_away_go_back_and_run_on(drifting: LivingVch) -> None:
     with drifting.engine() as engine:
-        run(drifting.lab, engine, ["web-1", "web-2"])
+        run(drifting.lab, engine, WEBS)
     drifting.program.up("--refresh")
     with site(drifting) as content:
         machines = eyes.every(content, vim.VirtualMachine)
@@ -345,9 +355,6 @@ def test_containers_that_were_moved_away_go_back_and_run_on(drifting: LivingVch)
     drifting.program.up("--refresh")
 
 
-WEBS = ("web-1", "web-2")
-
-
 def run(lab: Lab, engine: Any, names: Sequence[str]) -> None:
     """Containers that run, of an image that the VCH pulls."""
     pull_probe(lab, _over(engine))
@@ -360,7 +367,7 @@ def run(lab: Lab, engine: Any, names: Sequence[str]) -> None:
 
 
 def test_a_vm_that_was_deleted_is_made_again_with_the_data_that_were_there(vch: LivingVch) -> None:
-    vch.up()
+    vch.up(**declared(vch.lab))
     with vch.engine() as engine:
         pull_probe(vch.lab, _over(engine))
         engine.create_volume("kept")
@@ -370,9 +377,8 @@ def test_a_vm_that_was_deleted_is_made_again_with_the_data_that_were_there(vch: 
         assert engine.wait(one)["StatusCode"] == 0
         engine.remove_container(one)
     before = vch.outputs()["vm_id"]
-    vch.power_off()
-    with vch.machine() as machine:
-        finished(machine.Destroy_Task())
+    with site(vch) as content:
+        tear_out(content, eyes.every(content, vim.VirtualMachine)[vch.name])
 
     gone = vch.program.drift()
     vch.program.up("--refresh")
@@ -391,9 +397,85 @@ def test_a_vm_that_was_deleted_is_made_again_with_the_data_that_were_there(vch: 
         engine.start("asker")
         assert engine.wait("asker")["StatusCode"] == 0
         assert engine.logs("asker").strip() == b"kept"
+        for name in ("asker", "reader"):
+            engine.remove_container(name, force=True)
 
 
 def _over(engine: Any) -> DockerClient:
     client = DockerClient.__new__(DockerClient)
     client.api = engine
     return client
+
+
+# what the VCH knows of its vCenter
+
+
+@pytest.fixture(scope="module")
+def own_lab() -> Iterator[Lab]:
+    """A lab whose vCenter's certificate and password change."""
+    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-own-", dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None)))
+    try:
+        one.up(["site", "bundles"])
+        yield one
+    finally:
+        one.down()
+        shutil.rmtree(one.state, ignore_errors=True)
+
+
+@pytest.fixture
+def own(own_lab: Lab, tmp_path: Path) -> Iterator[LivingVch]:
+    one = LivingVch(own_lab, Program.made(tmp_path, own_lab.environment(), IMPORTS), f"vch-{uuid.uuid4().hex[:6]}")
+    yield one
+    one.cleared()
+
+
+def tell(vch: LivingVch, **more: str) -> None:
+    """Whoever runs the program is told of the lab's new certificate and password."""
+    told_of = {name: one for name, one in vch.lab.environment().items() if name.startswith("VSPHERE_")}
+    vch.program.environment = {**vch.program.environment, **told_of, **more}
+
+
+def works(vch: LivingVch) -> bool:
+    """What the VCH itself says of its way to the vCenter, asked by `requests`."""
+    info = vch.ask("/info").json()
+    return [info["Driver"], "RUNNING"] in info["SystemStatus"]
+
+
+def test_a_replaced_certificate_of_the_vcenter_is_told_to_the_vch(own: LivingVch) -> None:
+    own.up()
+    before = own.lab.environment()["VSPHERE_THUMBPRINT"]
+    (own.lab.part("vcenter").premises.certificates.of("vcenter") / "cert.pem").unlink()
+    own.lab.up(["vcenter"])
+    after = own.lab.environment()["VSPHERE_THUMBPRINT"]
+    until(lambda: not works(own), "it works on, though it knows another certificate")
+
+    unpinned = own.program.pulumi("refresh", "--preview-only", "--expect-no-changes", expect=1)
+    tell(own)
+    told(own, "vcenter_shows", before, after)
+    said = own.program.up("--refresh")
+
+    assert f"not the pinned {before}" in unpinned and "pin the new one" in unpinned
+    assert f"vcenter_thumbprint: {before} → {after}" in said and "configure" in said
+    with own.machine() as machine:
+        values = {one.key: one.value for one in machine.config.extraConfig}
+    assert values["guestinfo.vice./connect/target_thumbprint"] == after
+    assert works(own)
+    clean(own)
+
+
+@pytest.mark.parametrize("whose", ["vsphere_password", "ops_password"])
+def test_another_password_is_told_to_the_vch(own: LivingVch, whose: str) -> None:
+    arguments = {"ops_user": USER, "ops_password": "ops"} if whose == "ops_password" else {}
+    tell(own, DRYDOCK_OPS=own.lab.environment()["VSPHERE_PASSWORD"])
+    own.up(**arguments)
+    password = f"mk-{uuid.uuid4().hex}"
+    Lab(own.lab.state, {"vsphere": password}).up(["site"])
+    tell(own, DRYDOCK_OPS=password)
+
+    told(own, "docker_api", "RUNNING", "doesn't answer")
+    said = own.program.up("--refresh")
+
+    assert f"{whose}: changed" in said and "configure" in said
+    assert works(own)
+    clean(own)
+    assert password not in "".join(own.program.said)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from lab.stand_ins.vic_machine import builds, bundle
 from tests.site.markers import Watch
 from tests.vic.life import papers
 from tests.vic.life.vch import LivingVch
@@ -89,6 +93,7 @@ def test_no_private_key_and_no_password_stands_in_the_state_or_was_printed(
 ) -> None:
     vch.up(**arguments)
     vch.up(dns_servers=["10.0.0.2"], **arguments)
+    vch.program.pulumi("refresh", "--yes", "--skip-preview")
     stays(vch)
     told = vch.outputs()
     secrets = {"password": marker_passwords["vsphere"]}
@@ -103,3 +108,85 @@ def test_no_private_key_and_no_password_stands_in_the_state_or_was_printed(
     assert watch.in_text(told["client_key"]) != []
     assert watch.in_text(export) == []
     assert watch.in_text("\n".join(vch.program.said)) == []
+
+
+# the time that certificates are valid
+
+
+@pytest.fixture
+def aged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], str]:
+    """Makes bundles whose vic-machine makes certificates that end so many days from now."""
+
+    def made(days: float) -> str:
+        shorter = f"certificates._VALID = datetime.timedelta(days={days})"
+        run = 'runpy.run_module("lab.stand_ins.vic_machine", run_name="__main__", alter_sys=True)'
+        code = f"import datetime, runpy; from lab.stand_ins.vic_machine import certificates; {shorter}; {run}"
+        launcher = bundle._LAUNCHER.replace("-m lab.stand_ins.vic_machine", f"-c '{code}'")
+        target = tmp_path / f"vic_{days}.tar.gz"
+        with monkeypatch.context() as patched:
+            patched.setattr(bundle, "_LAUNCHER", launcher)
+            bundle.write(builds.named("1.5.6"), target)
+        return str(target)
+
+    return made
+
+
+def test_made_certificates_near_their_end_are_renewed_by_one_configure(
+    vch: LivingVch, aged: Callable[[float], str]
+) -> None:
+    vch.up(tls=MUTUAL, source=aged(20))
+    before = vch.outputs()
+    vch.declare(tls=MUTUAL)
+    vch.program.up()
+    soon = vch.outputs()["not_after"]
+
+    vch.declare(tls=MUTUAL, renew_before="10d")
+    vch.program.up()
+    too_early = vch.outputs()["client_cert"]
+    vch.declare(tls=MUTUAL, renew_before="30d")
+    plan = vch.program.preview()
+    vch.program.up()
+    after = vch.outputs()
+
+    assert too_early == before["client_cert"] and soon == before["not_after"]
+    assert f"not_after: {soon} → renewed" in plan and "; configure (" in plan
+    assert after["client_cert"] != before["client_cert"]
+    assert papers.ends(after["client_cert"]) - papers.ends(before["client_cert"]) > datetime.timedelta(days=340)
+    answers(vch)
+    with pytest.raises(requests.exceptions.RequestException, match="(?i)certificate|unknown ca"):
+        vch.ask("/info", pair=(before["client_cert"], before["client_key"]))
+    stays(vch)
+
+
+def test_a_made_certificate_that_has_ended_is_told_and_renewed(vch: LivingVch, aged: Callable[[float], str]) -> None:
+    vch.up(tls=SERVER, source=aged(-0.5))
+    ended = vch.outputs()["not_after"]
+    with pytest.raises(requests.exceptions.SSLError, match="expired"):
+        vch.ask("/info")
+
+    said = vch.up(tls=SERVER)
+
+    assert f"not_after: {ended} → renewed" in said and "; configure (" in said
+    answers(vch)
+    stays(vch)
+
+
+@pytest.mark.parametrize("which", ["server_cert", "client_cert", "ca"])
+def test_a_given_certificate_that_has_ended_is_refused_by_name_and_a_valid_one_is_taken(
+    vch: LivingVch, which: str
+) -> None:
+    tls = {"mode": "mutual"}
+
+    said = vch.up(tls=tls, certificates=papers.given(NAME, ended=which), expect=1)
+
+    assert f"certificates.{which}" in said and "ended on 20" in said
+    assert not vch.is_there()
+    if which == "server_cert":
+        vch.up(tls=tls, certificates=papers.given(NAME))
+        vch.up(tls=tls, certificates=papers.given(NAME, ended=which), expect=1)
+        answers(vch)
+        new = papers.given(NAME)
+        said = vch.up(tls=tls, certificates=new)
+        assert "configure" in said and papers.shown_fingerprint(new["server_cert"])[:20] in said
+        answers(vch)
+        stays(vch)

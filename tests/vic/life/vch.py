@@ -159,15 +159,27 @@ class LivingVch:
         """Away with it at a test's end, in whatever state the test has left it."""
         self.program.pulumi("destroy", "--yes", "--skip-preview", "--refresh", expect=None)
         with eyes.vcenter(self.program.environment) as content:
-            machine = eyes.every(content, vim.VirtualMachine).get(self.name)
-            if machine is not None:
-                if str(machine.runtime.powerState) == "poweredOn":
-                    finished(machine.PowerOffVM_Task())
-                finished(machine.Destroy_Task())
+            pool = eyes.every(content, vim.ResourcePool).get(self.name)
+            # Its containers first: they hold the image in its folder that they boot from.
+            for machine in sorted(pool.vm if pool else [], key=lambda one: one.name == self.name):
+                tear_out(content, machine)
             for kind in (vim.ResourcePool, vim.Folder):
                 left = eyes.every(content, kind).get(self.name)
                 if left is not None:
                     finished(left.Destroy_Task())
+
+
+def tear_out(content: Any, machine: Any) -> None:
+    """A VCH's VM goes with its files, as an administrator does it: vic-machine has disabled its deletion."""
+    if str(machine.runtime.powerState) == "poweredOn":
+        finished(machine.PowerOffVM_Task())
+    folder = machine.config.files.vmPathName.rpartition("/")[0]
+    center = eyes.every(content, vim.Datacenter)["DC0"]
+    above = machine.parent
+    machine.UnregisterVM()
+    finished(content.fileManager.DeleteDatastoreFile_Task(folder, center))
+    if not above.childEntity:
+        finished(above.Destroy_Task())
 
 
 def _written(folder: Path, told: Mapping[str, Any]) -> dict[str, str | None]:
