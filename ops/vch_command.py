@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -181,7 +181,7 @@ class _Notebook(VicSession):
     def move(self, id_: str, pool: str) -> None:
         self._plan.also.append(f"move {id_} into {pool}")
 
-    def gather(self, name: str, pool: str, pooled: Sequence[str], folder: str, filed: Sequence[str]) -> None:
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
         moved = ", ".join(dict.fromkeys([*pooled, *filed]))
         self._plan.also.append(f"move {moved} into the pool and the folder of {name}")
 

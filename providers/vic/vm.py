@@ -326,7 +326,9 @@ class Site:
         """Its container VMs, wherever they are: by a pool that it has for itself, else by their image."""
         owner = _owners(self.vchs)
         return [
-            one for one in self.containers if (owner[one.pool] is vch if one.pool in owner else one.belongs_to(vch))
+            one
+            for one in self.containers
+            if (owner[one.pool].id == vch.id if one.pool in owner else one.belongs_to(vch))
         ]
 
     def stranded(self) -> list[ContainerVm]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_address
@@ -151,7 +151,7 @@ class FakeSite:
     def move(self, id_: str, pool: str) -> None:
         self._changed(f"move {pool}", id_).pool = pool
 
-    def gather(self, name: str, pool: str, pooled: Sequence[str], folder: str, filed: Sequence[str]) -> None:
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
         self.calls.append(f"gather {len(pooled)} into {pool} and {len(filed)} into {folder}")
         one = self.by_name(name)
         for place, each in enumerate(one.containers):

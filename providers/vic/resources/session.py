@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -121,7 +121,7 @@ class VicSession:
             there.MoveIntoResourcePool([self._machine(id_)])
         self._forget_read()
 
-    def gather(self, name: str, pool: str, pooled: Sequence[str], folder: str, filed: Sequence[str]) -> None:
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
         """A VCH's container VMs back.
 
         Args:

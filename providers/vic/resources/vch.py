@@ -632,17 +632,6 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return self.settings.value("vsphere:vsphereServer", "VSPHERE_SERVER") or "vCenter"
 
 
-def _ended(desired: VchInputs) -> list[tuple[str, str]]:
-    """Given certificates that nobody accepts."""
-    given = desired.certificates
-    if given is None:
-        return []
-    from providers.vic.certificates import Material, ended
-
-    found = ended(Material(ca=given.ca, server_cert=given.server_cert, client_cert=given.client_cert))
-    return [(f"certificates.{field}", f"{what}; give one that is valid") for field, what in found.items()]
-
-
 def _within(path: str, desired: VchInputs) -> bool:
     """Whether an inventory path lies in the datacenter and the compute resource of the arguments."""
     steps = [one for one in path.split("/") if one]
@@ -677,3 +666,14 @@ def _untouched(changes: Sequence[Change], there: VchState) -> dict[str, str]:
         elif group == "networks" and one.there == NO_CARD:
             found[f"network card '{rest}'"] = "is gone: add one on its network, or replace the VCH"
     return found
+
+
+def _ended(desired: VchInputs) -> list[tuple[str, str]]:
+    """Given certificates that nobody accepts."""
+    given = desired.certificates
+    if given is None:
+        return []
+    from providers.vic.certificates import Material, ended
+
+    found = ended(Material(ca=given.ca, server_cert=given.server_cert, client_cert=given.client_cert))
+    return [(f"certificates.{field}", f"{what}; give one that is valid") for field, what in found.items()]

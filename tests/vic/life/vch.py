@@ -159,10 +159,13 @@ class LivingVch:
         """Away with it at a test's end, in whatever state the test has left it."""
         self.program.pulumi("destroy", "--yes", "--skip-preview", "--refresh", expect=None)
         with eyes.vcenter(self.program.environment) as content:
+            own = eyes.every(content, vim.VirtualMachine).get(self.name)
             pool = eyes.every(content, vim.ResourcePool).get(self.name)
             # Its containers first: they hold the image in its folder that they boot from.
-            for machine in sorted(pool.vm if pool else [], key=lambda one: one.name == self.name):
+            for machine in [one for one in (pool.vm if pool else []) if one.name != self.name]:
                 tear_out(content, machine)
+            if own is not None:
+                tear_out(content, own)
             for kind in (vim.ResourcePool, vim.Folder):
                 left = eyes.every(content, kind).get(self.name)
                 if left is not None:
