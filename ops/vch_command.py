@@ -182,6 +182,14 @@ class _Notebook(VicSession):
     def move(self, id_: str, pool: str) -> None:
         self._plan.also.append(f"move {id_} into {pool}")
 
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
+        moved = ", ".join(dict.fromkeys([*pooled, *filed]))
+        self._plan.also.append(f"move {moved} into the pool and the folder of {name}")
+
+    def connect(self, id_: str, cards: Mapping[int, str]) -> None:
+        told = ", ".join(f"in slot {slot} on {network}" for slot, network in cards.items())
+        self._plan.also.append(f"put the network cards of {id_} back: {told}")
+
     def mount(self, id_: str, iso: str) -> None:
         self._plan.also.append(f"put {iso} into the CD-ROM of {id_}, with a restart")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pyVmomi import vim
 
@@ -55,6 +56,7 @@ class ContainerMachines:
             annotation=f"Container {name} of {settings.name}",
             files=vim.vm.FileInfo(vmPathName=f"[{settings.image_datastore}] {container}/{container}.vmx"),
             extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()],
+            deviceChange=_drive(settings.bootstrap) if settings.bootstrap else [],
         )
         self._vsphere.make_folder(f"[{settings.image_datastore}] {container}")
         reference = self._vsphere.create_machine(spec, beside=self._vch, pool=settings.pool)
@@ -102,6 +104,21 @@ def machine_name(convention: str, container: str, name: str) -> str:
     if convention:
         return convention.replace("{id}", short).replace("{name}", name)[:LONGEST_NAME]
     return f"{name[: LONGEST_NAME - _SHORT_ID - 1]}-{short}"
+
+
+def _drive(iso: str) -> list[Any]:
+    """What a container boots from: wherever its VM is moved, this tells whose it is."""
+    controller = vim.vm.device.VirtualIDEController(key=200, busNumber=0)
+    drive = vim.vm.device.VirtualCdrom(
+        key=-1,
+        controllerKey=200,
+        unitNumber=0,
+        backing=vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=iso),
+        connectable=vim.vm.device.VirtualDevice.ConnectInfo(
+            startConnected=True, allowGuestControl=True, connected=True
+        ),
+    )
+    return [vim.vm.device.VirtualDeviceSpec(operation="add", device=one) for one in (controller, drive)]
 
 
 def _read(note: Path) -> dict[str, str]:

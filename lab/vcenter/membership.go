@@ -116,7 +116,7 @@ func (r *rules) redirect(method *simulator.Method) {
 	case *types.CreateSnapshot_Task, *types.CreateSnapshotEx_Task, *types.RevertToCurrentSnapshot_Task,
 		*types.RemoveAllSnapshots_Task:
 		r.sendToMachines(method, "VirtualMachine", true)
-	case *types.CreateResourcePool, *types.CreateVApp, *types.UpdateConfig:
+	case *types.CreateResourcePool, *types.CreateVApp, *types.UpdateConfig, *types.MoveIntoResourcePool:
 		r.sendToMachines(method, "ResourcePool", true)
 		r.sendToMachines(method, "VirtualApp", true)
 	case *types.PowerOnVApp_Task, *types.PowerOffVApp_Task:

@@ -211,6 +211,42 @@ func (s shares) merged(before, wanted types.ResourceAllocationInfo) types.Resour
 	return before
 }
 
+// MoveIntoResourcePool moves VMs into a pool or vApp of the same compute resource, all of them or none.
+func (m *machines) MoveIntoResourcePool(ctx *simulator.Context, req *types.MoveIntoResourcePool) soap.HasFault {
+	into := poolOf(m.registry.Get(req.This))
+	var list []*simulator.VirtualMachine
+	for _, ref := range req.List {
+		vm, ok := m.registry.Get(ref).(*simulator.VirtualMachine)
+		if !ok || vm.ResourcePool == nil { // pools can be moved in a real one
+			return &methods.MoveIntoResourcePoolBody{Fault_: explained(new(types.NotSupported))}
+		}
+		if from := poolOf(m.registry.Get(*vm.ResourcePool)); from == nil || from.Owner != into.Owner {
+			return &methods.MoveIntoResourcePoolBody{Fault_: explained(&types.InvalidArgument{InvalidProperty: "list"})}
+		}
+		list = append(list, vm)
+	}
+	for _, vm := range list {
+		m.moveToPool(ctx, vm, into)
+	}
+	return &methods.MoveIntoResourcePoolBody{Res: new(types.MoveIntoResourcePoolResponse)}
+}
+
+func (m *machines) moveToPool(ctx *simulator.Context, vm *simulator.VirtualMachine, into *mo.ResourcePool) {
+	if from := poolOf(m.registry.Get(*vm.ResourcePool)); from != nil {
+		ctx.WithLock(from.Self, func() { simulator.RemoveReference(&from.Vm, vm.Self) })
+	}
+	ctx.WithLock(into.Self, func() { into.Vm = append(into.Vm, vm.Self) })
+	var app types.AnyType
+	if into.Self.Type == "VirtualApp" {
+		app = into.Self
+	}
+	ctx.WithLock(vm, func() {
+		ctx.Update(vm, []types.PropertyChange{
+			{Name: "resourcePool", Val: into.Self}, {Name: "parentVApp", Val: app},
+		})
+	})
+}
+
 // destroyPool takes a pool away: what is in it goes to where it was.
 func (m *machines) destroyPool(ctx *simulator.Context, pool *simulator.ResourcePool) types.BaseMethodFault {
 	if strings.HasSuffix(pool.Parent.Type, "ComputeResource") {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/vmware/govmomi/object"
@@ -243,4 +244,39 @@ func TestAFolderGoesWithTheMachinesInIt(t *testing.T) {
 	}
 	_, err = methods.CreateFolder(one.ctx, one.client, &types.CreateFolder{This: top.Reference(), Name: "outer"})
 	one.must(err)
+}
+
+func TestAMachineIsMovedIntoAnotherPoolAndAVApp(t *testing.T) {
+	one := start(t, t.TempDir())
+	root, _ := one.poolOf(pool)
+	made, err := root.Create(one.ctx, "vch", types.DefaultResourceConfigSpec())
+	one.must(err)
+	app := one.vApp("app")
+	vm := one.made(named("moved"))
+	move := func(into, what types.ManagedObjectReference) error {
+		call := types.MoveIntoResourcePool{This: into, List: []types.ManagedObjectReference{what}}
+		_, err := methods.MoveIntoResourcePool(one.ctx, one.client.Client, &call)
+		return err
+	}
+
+	elsewhere, err := one.finder.ResourcePool(one.ctx, "DC0_C0/Resources")
+	one.must(err)
+	expect[*types.InvalidArgument](t, move(elsewhere.Reference(), vm.Reference()))
+	expect[*types.NotSupported](t, move(app.Reference(), made.Reference()))
+	one.must(move(app.Reference(), vm.Reference()))
+	inApp := one.properties(vm)
+	one.must(move(made.Reference(), vm.Reference()))
+
+	if *inApp.ResourcePool != app.Reference() || inApp.ParentVApp == nil || *inApp.ParentVApp != app.Reference() {
+		t.Errorf("it is in %v of %v", inApp.ResourcePool, inApp.ParentVApp)
+	}
+	for when, site := range map[string]*site{"now": one, "after a restart": one.afterKill()} {
+		got := site.properties(site.same(vm))
+		_, into := site.poolOf(pool + "/vch")
+		_, from := site.poolOf(pool)
+		if *got.ResourcePool != made.Reference() || got.ParentVApp != nil || !slices.Contains(into.Vm, vm.Reference()) ||
+			slices.Contains(from.Vm, vm.Reference()) {
+			t.Errorf("%s: it is in %v of %v", when, got.ResourcePool, got.ParentVApp)
+		}
+	}
 }

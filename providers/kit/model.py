@@ -21,7 +21,7 @@ _LONGEST_VALUE_SHOWN = 80
 class Inputs(BaseModel):
     """What a user asks for. Unknown arguments are refused; what isn't set isn't compared.
 
-    `secret_fields` names the top-level arguments whose values never appear in a message.
+    `secret_fields` names the top-level arguments whose values never appear in a message, nor in the clear in state.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

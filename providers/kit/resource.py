@@ -36,7 +36,9 @@ class KitResource(Resource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         outputs = dict.fromkeys([*provider.state.model_fields, MEMORY])
-        given = {key: value for key, value in arguments.items() if value is not None}
+        hides = provider.inputs.secret_fields  # else they would stand in the clear among the state's inputs
+        known = {key: value for key, value in arguments.items() if value is not None}
+        given = {key: pulumi.Output.secret(value) if key in hides else value for key, value in known.items()}
         above = opts.parent.pulumi_resource_name if opts is not None and opts.parent is not None else ""
         given[NAME_KEY] = f"{above}/{name}" if above else name
         hidden = pulumi.ResourceOptions(additional_secret_outputs=[MEMORY, *sorted(provider.secret_outputs)])

@@ -125,17 +125,24 @@ def renewal_due(
 
 def problems(material: Material, now: datetime.datetime | None = None) -> list[str]:
     """Why certificates can't work together, each in words: ended, of another authority, or with another key."""
-    found = []
-    for field in ("ca", "server_cert", "client_cert"):
-        text = getattr(material, field)
-        if text:
-            found += _ended(field, shown(text, field), now or _now())
+    found = [f"{field} {what}" for field, what in ended(material, now).items()]
     if material.client_cert and material.ca and not _signed_by(material.client_cert, material.ca):
         found.append("client_cert is not signed by ca")
     for cert, key in (("ca", "ca_key"), ("server_cert", "server_key"), ("client_cert", "client_key")):
         text, secret = getattr(material, cert), getattr(material, key)
         if text and secret and not _fit(text, secret, key):
             found.append(f"{key} is not the key of {cert}")
+    return found
+
+
+def ended(material: Material, now: datetime.datetime | None = None) -> dict[str, str]:
+    """Which certificates aren't valid, by field: ``ended on 2026-11-22``."""
+    found = {}
+    for field in ("ca", "server_cert", "client_cert"):
+        text = getattr(material, field)
+        what = _ended(shown(text, field), now or _now()) if text else ""
+        if what:
+            found[field] = what
     return found
 
 
@@ -206,12 +213,10 @@ def _names(one: x509.Certificate) -> tuple[str, ...]:
     return (*told.get_values_for_type(x509.DNSName), *addresses)
 
 
-def _ended(field: str, one: Shown, now: datetime.datetime) -> list[str]:
+def _ended(one: Shown, now: datetime.datetime) -> str:
     if now > one.not_after:
-        return [f"{field} ended on {one.not_after:%Y-%m-%d}"]
-    if now < one.not_before:
-        return [f"{field} begins on {one.not_before:%Y-%m-%d} only"]
-    return []
+        return f"ended on {one.not_after:%Y-%m-%d}"
+    return f"begins on {one.not_before:%Y-%m-%d} only" if now < one.not_before else ""
 
 
 def _signed_by(certificate: str, authority: str) -> bool:

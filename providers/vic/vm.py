@@ -25,6 +25,7 @@ from providers.vic.settings import TlsMode
 PREFIX = "guestinfo.vice."
 UPDATE_IN_PROGRESS = "UpdateInProgress"
 ROLES = ("client", "public", "management")
+BRIDGE = "bridge"
 COMPONENTS = ("vicadmin", "docker-personality", "port-layer")
 MOST_READS = 5
 
@@ -139,6 +140,7 @@ class Vch:
         iso: datastore path of the CD-ROM's image; empty where there is none.
         vm_path: datastore path of its .vmx.
         networks: the device networks' managed object ids.
+        cards: the network cards' PCI slots, by which the appliance knows them → their networks, as in `networks`.
         snapshots: names, oldest first.
         extra: its public settings.
         hash: changes with any of its settings, devices, pool or power.
@@ -159,9 +161,27 @@ class Vch:
     iso: str
     vm_path: str
     networks: tuple[str, ...]
+    cards: Mapping[int, str]
     snapshots: tuple[str, ...]
     extra: Extra = field(repr=False, compare=False)
     hash: str
+
+    @property
+    def home(self) -> str:
+        """The pool or vApp that it was made in, wherever it is now: a managed object id."""
+        return self.extra.text("/container/ComputeResources|0/Value") or self.pool
+
+    @property
+    def role_networks(self) -> dict[str, str]:
+        """Network role → the network that it was given, as ``Network:network-6``."""
+        found = {role: self.extra.text(f"/init/networks|{role}/network/Common/id") for role in (BRIDGE, *ROLES)}
+        return {role: network for role, network in found.items() if network}
+
+    @property
+    def role_slots(self) -> dict[str, int]:
+        """Network role → its card's PCI slot; roles of one network share a card."""
+        found = {role: self.extra.number(f"/init/networks|{role}/Common/id") for role in (BRIDGE, *ROLES)}
+        return {role: slot for role, slot in found.items() if slot is not None}
 
     @property
     def update_in_progress(self) -> bool:
@@ -284,8 +304,9 @@ class ContainerVm:
         return bool(own) and _datastore_folder(self.iso) == own
 
     def misplaced(self, vch: Vch) -> tuple[str, ...]:
-        """Which of its VCH's places it is not in: ``pool``, ``folder``."""
-        return tuple(name for name in ("pool", "folder") if getattr(self, name) != getattr(vch, name))
+        """Which of its VCH's places it is not in: ``pool``, ``folder``; none of a place that isn't the VCH's own."""
+        own = {"pool": vch.home, "folder": vch.folder if vch.folder_path.rpartition("/")[2] == vch.name else ""}
+        return tuple(name for name, place in own.items() if place and getattr(self, name) != place)
 
 
 @dataclass(frozen=True)
@@ -306,7 +327,9 @@ class Site:
         """Its container VMs, wherever they are: by a pool that it has for itself, else by their image."""
         owner = _owners(self.vchs)
         return [
-            one for one in self.containers if (owner[one.pool] is vch if one.pool in owner else one.belongs_to(vch))
+            one
+            for one in self.containers
+            if (owner[one.pool].id == vch.id if one.pool in owner else one.belongs_to(vch))
         ]
 
     def stranded(self) -> list[ContainerVm]:
@@ -406,6 +429,7 @@ def _vch(moref: Any, known: Mapping[str, Any], tree: Mapping[Any, Mapping[str, A
         iso=_iso(devices),
         vm_path=str(known.get("config.files.vmPathName") or ""),
         networks=tuple(_networks(devices)),
+        cards=MappingProxyType(_cards(devices)),
         snapshots=tuple(_snapshots(known.get("snapshot"))),
         extra=extra,
         hash=_hash(known, tree.get(pool, {})),
@@ -437,6 +461,12 @@ def _iso(devices: Iterable[Any]) -> str:
 def _networks(devices: Iterable[Any]) -> list[str]:
     cards = [one for one in devices if isinstance(one, vim.vm.device.VirtualEthernetCard)]
     return [_backing(one) for one in cards]
+
+
+def _cards(devices: Iterable[Any]) -> dict[int, str]:
+    cards = [one for one in devices if isinstance(one, vim.vm.device.VirtualEthernetCard)]
+    slots = [getattr(one.slotInfo, "pciSlotNumber", None) for one in cards]
+    return {int(slot): _backing(one) for slot, one in zip(slots, cards, strict=True) if slot is not None}
 
 
 def _backing(device: Any) -> str:

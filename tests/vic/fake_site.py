@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_address
@@ -36,6 +36,7 @@ class FakeContainer:
     name: str
     power: str = "poweredOn"
     pool: str = ""
+    folder: str = "group-1"
 
 
 @dataclass
@@ -54,7 +55,7 @@ class FakeVch:
     home: str = ""
     pool: str = ""
     iso: str = ""
-    networks: list[str] = field(default_factory=lambda: ["network-1", "network-2"])
+    cards: dict[int, str] = field(default_factory=lambda: {1184: "network-1", 1216: "network-2"})
     certificate: str | None = None
     authority: str | None = None
     client_cert: str | None = None
@@ -120,7 +121,7 @@ class FakeSite:
                 f"c-{each.name}",
                 each.power,
                 each.pool or one.pool,
-                "group-1",
+                each.folder,
                 f"[DS] {one.name}/boot.iso",
             )
             for one in self.vchs
@@ -149,6 +150,18 @@ class FakeSite:
 
     def move(self, id_: str, pool: str) -> None:
         self._changed(f"move {pool}", id_).pool = pool
+
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
+        self.calls.append(f"gather {len(pooled)} into {pool} and {len(filed)} into {folder}")
+        one = self.by_name(name)
+        for place, each in enumerate(one.containers):
+            id_ = f"vm-{one.id}-{place}"
+            each.pool = pool if id_ in pooled else each.pool
+            each.folder = folder if id_ in filed else each.folder
+
+    def connect(self, id_: str, cards: Mapping[int, str]) -> None:
+        told = {slot: network.rpartition(":")[2] for slot, network in cards.items()}
+        self._changed(f"connect {told}", id_).cards.update(told)
 
     def mount(self, id_: str, iso: str) -> None:
         self._changed(f"mount {iso}", id_).iso = iso
@@ -355,6 +368,8 @@ class FakeSite:
             "/container/ComputeResources|0/Value": one.home,
             "/init/networks|client/network/Common/id": "Network:network-1",
             "/init/networks|bridge/network/Common/id": "Network:network-2",
+            "/init/networks|client/Common/id": "1184",
+            "/init/networks|bridge/Common/id": "1216",
             ".init.networks|client.assigned.IP": base64.b64encode(ip_address(self._address(one)).packed).decode(),
             "/connect/target_thumbprint": one.thumbprint,
             "/storage/image_stores": "0",
@@ -387,7 +402,8 @@ class FakeSite:
             memory_mb=one.memory_mb,
             iso=one.iso,
             vm_path=f"[DS] {one.name}/{one.name}.vmx",
-            networks=tuple(one.networks),
+            networks=tuple(one.cards.values()),
+            cards=dict(one.cards),
             snapshots=(),
             extra=Extra(extra),
             hash=sha256(

@@ -10,7 +10,7 @@ from providers.kit.errors import Permanent
 from providers.vic.flags import Command, Version, has_command
 from providers.vic.inspected import COSTS, Way, way_of
 from providers.vic.resources.inputs import VchInputs
-from providers.vic.resources.state import VchState
+from providers.vic.resources.state import NO_CARD, VchState
 from providers.vic.settings import Settings
 
 
@@ -21,6 +21,8 @@ class Step(str, Enum):
     FINISH = "finish"
     RESET = "reset the in-progress flag"
     MOVE = "move back"
+    GATHER = "move its containers back"
+    CONNECT = "connect its network cards"
     MOUNT = "put the ISO back"
     RESIZE = "resize"
     POWER_ON = "power on"
@@ -64,6 +66,8 @@ _COSTS: Mapping[Step, str] = {
     Step.FINISH: "what a killed create left is finished, or removed and made again",
     Step.RESET: "only after looking that nobody else is at work on it",
     Step.MOVE: "nothing pauses",
+    Step.GATHER: "nothing pauses",
+    Step.CONNECT: "nothing restarts",
     Step.MOUNT: _RESTARTS,
     Step.RESIZE: _RESTARTS,
     Step.POWER_ON: "its Docker API comes back",
@@ -86,9 +90,9 @@ _OBSERVED: Mapping[str, Step] = {
     "certificate": Step.CONFIGURE,
     "client_certificate": Step.CONFIGURE,
     "not_after": Step.CONFIGURE,
-    "networks": Step.TELL,
+    "networks": Step.CONNECT,
     "volume_stores_online": Step.TELL,
-    "stranded": Step.TELL,
+    "stranded": Step.GATHER,
     "unfinished": Step.NOTHING,
     **dict.fromkeys(UNTOUCHED, Step.NOTHING),
 }
@@ -104,6 +108,8 @@ def step_of(change: Change, desired: VchInputs) -> tuple[Step, str]:
         return Step.RESIZE, ""
     if group in REPLACED:
         return Step.REPLACE, ""
+    if group == "networks" and change.there == NO_CARD:
+        return Step.TELL, ""  # what else the card was set to, nobody knows
     if group in _OBSERVED:
         step = _OBSERVED[group]
         if step is Step.CONFIGURE and not has_command(version, Command.CONFIGURE):

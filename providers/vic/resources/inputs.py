@@ -37,10 +37,14 @@ DEFAULTS: dict[str, Any] = {
     "registry_cas": [],
 }
 
+MADE_FOR_DAYS = 365  # by vic-machine (facts/vic-machine.md); a longer time would renew in every run
+
 
 def _days(text: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,3}d", text):
         raise ValueError("a number of days such as 30d is allowed")
+    if int(text[:-1]) >= MADE_FOR_DAYS:
+        raise ValueError(f"less than the {MADE_FOR_DAYS}d that a made certificate is valid for is allowed")
     return text
 
 

@@ -106,6 +106,52 @@ class VicSession:
             there.MoveIntoResourcePool([self._machine(id_)])
         self._forget_read()
 
+    def gather(self, name: str, pool: str, pooled: list[str], folder: str, filed: list[str]) -> None:
+        """A VCH's container VMs back.
+
+        Args:
+            name: the VCH's.
+            pool, pooled: its pool, and the VMs that go into it: managed object ids.
+            folder, filed: the same of its folder.
+        """
+        if pooled:
+            there = vim.ResourcePool(pool, self._vsphere._stub)
+            with self._vsphere.speaking(f"the containers of VCH {name}"):
+                there.MoveIntoResourcePool([self._machine(one) for one in pooled])
+        if filed:
+            own = vim.Folder(folder, self._vsphere._stub)
+            machines = [self._machine(one) for one in filed]
+            self._done(lambda: own.MoveIntoFolder_Task(machines), f"of a container of VCH {name}")
+        self._forget_read()
+
+    def connect(self, id_: str, cards: Mapping[int, str]) -> None:
+        """Network cards back on their networks.
+
+        Args:
+            id_: the VM.
+            cards: PCI slot → network, as ``Network:network-6``.
+        """
+        machine = self._machine(id_)
+        with self._vsphere.speaking(f"VM {id_}"):
+            devices = machine.config.hardware.device
+        found = {
+            one.slotInfo.pciSlotNumber: one
+            for one in devices
+            if isinstance(one, vim.vm.device.VirtualEthernetCard) and one.slotInfo is not None
+        }
+        changes = []
+        for slot, network in cards.items():
+            card = found.get(slot)
+            if card is None:
+                raise Permanent(
+                    f"VM {id_} has no network card at PCI slot {slot}",
+                    on="VCH",
+                    remedy="Put it back, or replace the VCH.",
+                )
+            card.backing = self._backing(network)
+            changes.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=card))
+        self._done(lambda: self._machine(id_).ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes)), id_)
+
     def mount(self, id_: str, iso: str) -> None:
         """Another image in the CD-ROM, which takes a restart."""
         machine = self._machine(id_)
@@ -203,6 +249,24 @@ class VicSession:
 
     def _machine(self, id_: str) -> Any:
         return vim.VirtualMachine(id_, self._vsphere._stub)
+
+    def _backing(self, network: str) -> Any:
+        """What a network card stands on to be on a network."""
+        kind, _, id_ = network.partition(":")
+        card = vim.vm.device.VirtualEthernetCard
+        with self._vsphere.speaking(f"network {id_}"):
+            if kind == "DistributedVirtualPortgroup":
+                group = vim.dvs.DistributedVirtualPortgroup(id_, self._vsphere._stub)
+                switch: Any = group.config.distributedVirtualSwitch
+                port = vim.dvs.PortConnection(portgroupKey=group.key, switchUuid=switch.uuid)
+                return card.DistributedVirtualPortBackingInfo(port=port)
+            if kind == "OpaqueNetwork":
+                told = vim.OpaqueNetwork(id_, self._vsphere._stub).summary
+                return card.OpaqueNetworkBackingInfo(
+                    opaqueNetworkId=told.opaqueNetworkId, opaqueNetworkType=told.opaqueNetworkType
+                )
+            there = vim.Network(id_, self._vsphere._stub)
+            return card.NetworkBackingInfo(deviceName=there.name, network=there)
 
     def _power_off(self, id_: str) -> None:
         machine = self._machine(id_)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from providers.vic.certificates import Material
     from providers.vic.docker_api import Entrance, View
     from providers.vic.inspected import Configuration
-    from providers.vic.vm import Site, Vch
+    from providers.vic.vm import ContainerVm, Site, Vch
 
 OFF, ON = "off", "on"
 RUNNING = "RUNNING"
 UNKNOWN = "unknown: no client certificate of it is known here"
 KNOWN, LOST, NONE = "known", "lost", "none"
-CONNECTED, NOT_CONNECTED = "connected", "not connected"
+CONNECTED, NOT_CONNECTED, NO_CARD = "connected", "not connected", "no network card"
 ITS_OWN = "its own"
 _POWER = {"poweredOn": ON, "poweredOff": OFF, "suspended": "suspended"}
 _PORTAL_PORT = 2378
@@ -218,28 +218,43 @@ def api_there(vch: Vch, view: View | None, last: VchState | None) -> dict[str, A
 
 def machine_there(vch: Vch, site: Site, view: View | None) -> dict[str, Any]:
     """The fields that vSphere tells of."""
-    home = vch.extra.text("/container/ComputeResources|0/Value")
     own_iso = f"/v{vch.version}-{vch.build}-{vch.commit}-appliance.iso"
     containers = site.containers_of(vch)
     names = view.names if view else {}
-    has_folder = Version.of(vch.version) >= Version(1, 2, 0)  # before, containers lie in the pool alone
-    places = ("pool", "folder") if has_folder else ("pool",)
     return {
         "vm_id": vch.id,
         "version": vch.version,
         "build": vch.build,
         "commit": vch.commit,
         "power": _POWER.get(vch.power, vch.power),
-        "pool": ITS_OWN if home in (None, vch.pool) else vch.pool_path,
+        "pool": ITS_OWN if vch.home == vch.pool else vch.pool_path,
         "pool_path": vch.pool_path,
         "iso": ITS_OWN if not vch.iso or vch.iso.endswith(own_iso) else vch.iso,
         "networks": _networks(vch),
         "addresses": vch.addresses,
         "running": sorted(names.get(one.container, one.name) for one in containers if one.power == "poweredOn"),
-        "stranded": sorted(one.name for one in containers if set(one.misplaced(vch)) & set(places)),
+        "stranded": sorted(one.name for one in astray(vch, site)),
         "vcenter_thumbprint": vch.target_thumbprint,
         "update_in_progress": vch.update_in_progress,
         "seen": vch.hash,
+    }
+
+
+def astray(vch: Vch, site: Site) -> dict[ContainerVm, frozenset[str]]:
+    """Its container VMs that are outside of its pool or folder, and which of the two."""
+    has_folder = Version.of(vch.version) >= Version(1, 2, 0)  # before, containers lie in the pool alone
+    places = {"pool", "folder"} if has_folder else {"pool"}
+    found = {one: frozenset(places.intersection(one.misplaced(vch))) for one in site.containers_of(vch)}
+    return {one: where for one, where in found.items() if where}
+
+
+def cards_astray(vch: Vch) -> dict[int, str]:
+    """PCI slots of its network cards that somebody put on another network → the network that they belong to."""
+    slots = vch.role_slots
+    return {
+        slots[role]: network
+        for role, network in vch.role_networks.items()
+        if role in slots and _connection(vch, role, network) == NOT_CONNECTED
     }
 
 
@@ -282,13 +297,17 @@ def _called(certificate: str | None, address: str) -> str:
 
 
 def _networks(vch: Vch) -> dict[str, str]:
-    found = {}
-    for role in ("bridge", "client", "management", "public"):
-        wanted = vch.extra.text(f"/init/networks|{role}/network/Common/id")
-        if wanted:
-            there = wanted.rpartition(":")[2] in vch.networks
-            found[role] = CONNECTED if there else NOT_CONNECTED
-    return found
+    return {role: _connection(vch, role, network) for role, network in sorted(vch.role_networks.items())}
+
+
+def _connection(vch: Vch, role: str, network: str) -> str:
+    wanted = network.rpartition(":")[2]
+    there = vch.cards.get(vch.role_slots.get(role, -1))
+    if there is None:
+        # A card that was taken out and put in again has another slot; what counts is that there is one.
+        found = wanted in vch.networks
+        return CONNECTED if found else (NO_CARD if vch.cards else NOT_CONNECTED)
+    return CONNECTED if there == wanted else NOT_CONNECTED
 
 
 def _tls(vch: Vch, wanted: Settings) -> dict[str, Any]:

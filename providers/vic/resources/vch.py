@@ -25,12 +25,15 @@ from providers.vic.resources.state import (
     ITS_OWN,
     KNOWN,
     LOST,
+    NO_CARD,
     ON,
     RUNNING,
     SHOWN_SETTINGS,
     UNKNOWN,
     VchState,
     api_there,
+    astray,
+    cards_astray,
     certificates_there,
     client_material,
     configuration_of,
@@ -201,7 +204,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return {} if password is None else {_ADMINISTRATOR: password}
 
     def verify(self, settings: Settings, desired: VchInputs) -> list[tuple[str, str]]:
-        return refused_by(desired.settings(), desired.bundle.version)
+        return refused_by(desired.settings(), desired.bundle.version) + _ended(desired)
 
     def replaces(self, change: Change, desired: VchInputs) -> bool:
         return decisions.step_of(change, desired)[0] is Step.REPLACE
@@ -277,7 +280,12 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             self._reset(call, desired, there)
         elif step is Step.MOVE:
             call.say(f"VCH {there.name}: moving it back into its pool")
-            call.client.move(there.vm_id, str(self._there(call).extra.text("/container/ComputeResources|0/Value")))
+            call.client.move(there.vm_id, self._there(call).home)
+        elif step is Step.GATHER:
+            self._gather(call, there)
+        elif step is Step.CONNECT:
+            call.say(f"VCH {there.name}: putting its network cards back on their networks")
+            call.client.connect(there.vm_id, cards_astray(self._there(call)))
         elif step is Step.MOUNT:
             vch = self._there(call)
             folder = vch.vm_path.rpartition("/")[0]
@@ -300,6 +308,17 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             if not self._comes_up(call, desired, there):
                 call.say(f"VCH {there.name}: restarting it")
                 call.client.restart(there.vm_id)
+
+    def _gather(self, call: VchCall, there: VchState) -> None:
+        site = call.client.site()
+        vch = site.by_id(there.vm_id)
+        if vch is None:
+            return
+        found = astray(vch, site)
+        call.say(f"VCH {there.name}: moving its containers {', '.join(one.name for one in found)} back")
+        pooled = [one.id for one, places in found.items() if "pool" in places]
+        filed = [one.id for one, places in found.items() if "folder" in places]
+        call.client.gather(there.name, vch.home, pooled, vch.folder, filed)
 
     def _power_on(self, call: VchCall, there: VchState) -> None:
         now = call.client.site().by_id(there.vm_id)
@@ -649,8 +668,17 @@ def _untouched(changes: Sequence[Change], there: VchState) -> dict[str, str]:
         group, _, rest = one.path.partition(".")
         if group == "volume_stores_online":
             found[f"volume store '{rest}'"] = f"is not online: see {there.volume_stores.get(rest, 'its place')}"
-        elif group == "networks":
-            found[f"network card '{rest}'"] = "is not at its network: connect it again, or replace the VCH"
-        elif group == "stranded":
-            found["container VMs"] = f"outside of its pool or folder: {', '.join(there.stranded)}; move or delete them"
+        elif group == "networks" and one.there == NO_CARD:
+            found[f"network card '{rest}'"] = "is gone: add one on its network, or replace the VCH"
     return found
+
+
+def _ended(desired: VchInputs) -> list[tuple[str, str]]:
+    """Given certificates that nobody accepts."""
+    given = desired.certificates
+    if given is None:
+        return []
+    from providers.vic.certificates import Material, ended
+
+    found = ended(Material(ca=given.ca, server_cert=given.server_cert, client_cert=given.client_cert))
+    return [(f"certificates.{field}", f"{what}; give one that is valid") for field, what in found.items()]

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import requests
 from pyVmomi import vim
+from requests.adapters import HTTPAdapter
 
 from lab.supervisor import Lab
 from tests.program import Program
@@ -34,6 +36,17 @@ for name in ("vm_id", "version", "docker_host", "server_name", "docker_api", "po
 for name in ("volumes", "running", "stranded", "volume_stores", "ca", "client_cert", "client_key"):
     pulumi.export(name, getattr(vch, name))
 """
+
+
+class Named(HTTPAdapter):
+    """Reaches an address under the name that stands in its certificate: nobody's DNS knows it here."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **named)
 
 
 @dataclass
@@ -119,19 +132,57 @@ class LivingVch:
             finally:
                 client.close()
 
+    def ask(self, path: str, *, pair: tuple[str, str] | None = None, anonymous: bool = False) -> requests.Response:
+        """`requests` with nothing but the outputs.
+
+        Args:
+            path: of the Docker API, without the version.
+            pair: another client's certificate and key, PEM.
+            anonymous: without a client certificate.
+        """
+        told = self.outputs()
+        if pair is not None:
+            told |= {"client_cert": pair[0], "client_key": pair[1]}
+        with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
+            paths = _written(Path(folder), told)
+            session.trust_env = False
+            root = told["docker_host"].replace("tcp://", "https://" if paths["ca"] else "http://")
+            if paths["ca"]:
+                session.verify = paths["ca"]
+                if told.get("server_name"):
+                    session.mount("https://", Named(told["server_name"]))
+            if paths["client_cert"] and paths["client_key"] and not anonymous:
+                session.cert = paths["client_cert"], paths["client_key"]
+            return session.get(f"{root}/v{API}{path}", timeout=60)
+
     def cleared(self) -> None:
         """Away with it at a test's end, in whatever state the test has left it."""
         self.program.pulumi("destroy", "--yes", "--skip-preview", "--refresh", expect=None)
         with eyes.vcenter(self.program.environment) as content:
-            machine = eyes.every(content, vim.VirtualMachine).get(self.name)
-            if machine is not None:
-                if str(machine.runtime.powerState) == "poweredOn":
-                    finished(machine.PowerOffVM_Task())
-                finished(machine.Destroy_Task())
+            own = eyes.every(content, vim.VirtualMachine).get(self.name)
+            pool = eyes.every(content, vim.ResourcePool).get(self.name)
+            # Its containers first: they hold the image in its folder that they boot from.
+            for machine in [one for one in (pool.vm if pool else []) if one.name != self.name]:
+                tear_out(content, machine)
+            if own is not None:
+                tear_out(content, own)
             for kind in (vim.ResourcePool, vim.Folder):
                 left = eyes.every(content, kind).get(self.name)
                 if left is not None:
                     finished(left.Destroy_Task())
+
+
+def tear_out(content: Any, machine: Any) -> None:
+    """A VCH's VM goes with its files, as an administrator does it: vic-machine has disabled its deletion."""
+    if str(machine.runtime.powerState) == "poweredOn":
+        finished(machine.PowerOffVM_Task())
+    folder = machine.config.files.vmPathName.rpartition("/")[0]
+    center = eyes.every(content, vim.Datacenter)["DC0"]
+    above = machine.parent
+    machine.UnregisterVM()
+    finished(content.fileManager.DeleteDatastoreFile_Task(folder, center))
+    if not above.childEntity:
+        finished(above.Destroy_Task())
 
 
 def _written(folder: Path, told: Mapping[str, Any]) -> dict[str, str | None]:
