@@ -29,12 +29,14 @@ def watch() -> None:
     if started_as is None or not started_as.name.startswith(_PLUGIN) or _started.is_set():
         return
     _started.set()
-    threading.Thread(target=_look, args=(os.getppid(),), daemon=True).start()
-
-
-def _look(parent: int) -> None:
-    """The engine starts this process through a launcher, a shell: it is gone when either of the two is orphaned."""
+    parent = os.getppid()
+    # Known before anything else goes on: an engine that dies right after this would not be missed.
     engine = _parent_of(parent) if _LAUNCHER in _command_of(parent) else None
+    threading.Thread(target=_look, args=(parent, engine), daemon=True).start()
+
+
+def _look(parent: int, engine: int | None) -> None:
+    """The engine starts this process through a launcher, a shell: it is gone when either of the two is orphaned."""
     while os.getppid() == parent and (engine is None or _parent_of(parent) in (engine, None)):
         time.sleep(LOOK_S)
     SESSIONS.close_all()
