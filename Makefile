@@ -11,8 +11,8 @@ DATA ?= keep
 PYTHON ?= python3
 
 python := .venv/bin/python
-# Tests that start simulators of their own; all others share one lab, or look at what the machine has of labs.
-beside := tests/conformance tests/esxi tests/stand_ins
+# Tests that start simulators or labs of their own; all others share one lab, or look at what the machine has of labs.
+beside := tests/conformance tests/esxi tests/stand_ins tests/vic
 typed := $(wildcard providers components ops lab bench settings.py __main__.py)
 # What was never started needs no taking down.
 lab_is_there := $(shell [ -d "$${DRYDOCK_LAB_STATE:-.lab}" ] && echo yes)

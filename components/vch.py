@@ -22,7 +22,9 @@ class BundleSettings(ComponentSettings):
     """Which vic-machine, and where it comes from."""
 
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="vic-machine's version, for example 1.5.6.")
-    source: str | None = Field(None, description="https URL or path of the bundle's .tar.gz; else VIC_BUNDLE.")
+    source: str | None = Field(
+        None, description="https URL or path of the bundle's .tar.gz, {version} in it is the version; else VIC_BUNDLE."
+    )
     sha256: str | None = Field(None, description="SHA-256 of the .tar.gz.")
     ca: str | None = Field(None, description="Path of the PEM file of the CA that the server is verified by.")
     thumbprint: str | None = Field(None, description="The server certificate's thumbprint, instead of a CA.")
@@ -32,7 +34,7 @@ class BundleSettings(ComponentSettings):
         found = self.source or os.environ.get(BUNDLE)
         if not found:
             raise ValueError(f"setting vch.bundle.source is not set, and {BUNDLE} isn't either: set one of the two")
-        return found
+        return found.replace("{version}", self.version)
 
 
 class VchSettings(VchInputs, ComponentSettings):

@@ -13,7 +13,6 @@ from lab.processes import Process
 from ops.toolchain import digest_of
 
 VERSIONS = ("1.1.1", "1.5.6", "1.5.7")
-USUAL = "1.5.6"
 MAKE_LIMIT_S = 60.0
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -55,7 +54,7 @@ class Bundles(Part):
         self._offered.unlink(missing_ok=True)
 
     def variables(self) -> dict[str, str]:
-        return {"VIC_BUNDLE": str(self._file(USUAL))}
+        return {"VIC_BUNDLE": str(self._file("{version}"))}
 
     @property
     def _offered(self) -> Path:

@@ -74,7 +74,7 @@ def test_the_labs_stacks_differ_in_where_the_application_runs_and_in_nothing_els
 def test_the_lab_stack_is_a_vm_a_ruleset_a_vch_and_the_application(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VIC_BUNDLE", "/bundles/vic_1.5.6.tar.gz")
+    monkeypatch.setenv("VIC_BUNDLE", "/bundles/vic_{version}.tar.gz")
 
     run(config_of("lab"))
 
@@ -90,6 +90,7 @@ def test_the_lab_stack_is_a_vm_a_ruleset_a_vch_and_the_application(
         "app-gogsdb": "docker:Container",
         "app-gogs": "docker:Container",
     }
+    assert recorder.made["vch-bundle"][1]["source"] == "/bundles/vic_1.5.6.tar.gz"
 
 
 VCH = {
