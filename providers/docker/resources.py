@@ -117,6 +117,9 @@ class DockerProvider(Provider[I, S, "Engine"]):
         """Another address is another host, so a replacement; with other TLS material it is only looked at anew."""
         applied = Memory.of(olds).applied
         told = {change.path: change for change in super().changes(olds, given)}
+        if applied.get("connection") and holds(given.get("connection"), UNKNOWN):
+            # Whatever changes at the host makes its address unknown to a preview; as a rule it stays the same.
+            told.pop("connection", None)
         if applied:
             told |= {one.path: one for one in self._other_place(applied, given)}
         return list(told.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pulumi.runtime.rpc import UNKNOWN
 
 from providers.docker.resources import ContainerProvider, DockerProvider, NetworkProvider
 from providers.kit.errors import Authentication, DrydockError, Unreachable, Untrusted
@@ -111,3 +112,11 @@ def test_on_a_host_that_was_made_anew_at_its_old_address_what_was_on_it_is_made_
     host.update(made, connection={**MADE["connection"], "ca": "new"})
 
     assert [one.name for one in host.engine.containers_there.values()] == ["gogsapp"]
+
+
+def test_a_preview_in_which_the_host_is_changed_doesnt_say_that_all_on_it_will_be(host: Host) -> None:
+    made = host.create(**MADE)
+
+    assert host.changes(made, connection=UNKNOWN) == []
+    assert host.changes(made, connection={"host": UNKNOWN}, restart="always") == ["restart"]
+    assert host.changes(host.create(), connection={"host": UNKNOWN}) == ["connection"]
