@@ -41,7 +41,7 @@ _LOGGED = re.compile(r"(debug|info|warning|error): ")
 # Said by us, in other words.
 _STOPPED = re.compile(r"^(update|destroy) canceled$")
 # The engine's own words around an error that we tell better; they may come before it.
-_ECHO = re.compile(
+ECHO = re.compile(
     r"^(update|preview|destroy) failed$|Exception calling application|^an unhandled error occurred: "
     r"|^resource .* has a problem: $"
 )
@@ -152,7 +152,7 @@ class Progress:
     def _error(self, text: str) -> None:
         if _STOPPED.match(text) or text in self.errors:
             return
-        if _ECHO.search(text):
+        if ECHO.search(text):
             self._echoes.append(text)
             return
         self._tell_error(text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ops import up
 from ops.exit_codes import Exit
+from ops.progress import ECHO
 from ops.stack import CHECKOUT, QUESTION_LIMIT_S, Stack, StackError
 from providers.esxi.names import near
 from providers.kit.model import holds
@@ -188,12 +189,19 @@ def _preview(stack: Stack) -> Mapping[str, Any]:
     except ValueError:
         told = {}
     if done.returncode or not told:
-        said = [str(one.get("message", "")) for one in told.get("diagnostics", []) if one.get("severity") == "error"]
+        said = [str(one.get("message", "")) for one in told.get("diagnostics", []) if _is_error(one)]
         lines = [line.strip() for text in [*said, done.stderr] for line in text.splitlines() if line.strip()]
+        lines = [line for line in lines if not ECHO.search(line.removeprefix("error: "))] or lines
         line = lines[0] if lines else "its preview said nothing"
         code = Exit(done.returncode) if done.returncode in Exit._value2member_map_ else Exit.GENERIC
         raise StackError(redact(line.removeprefix("error:").strip()), code or Exit.GENERIC)
     return told
+
+
+def _is_error(told: Mapping[str, Any]) -> bool:
+    """A provider's own line comes as what its process has printed."""
+    printed = told.get("severity") == "info#err" and str(told.get("message", "")).startswith("error: ")
+    return printed or told.get("severity") == "error"
 
 
 def _run(argv: list[str], limit_s: float, stack: Stack | None = None) -> subprocess.CompletedProcess[str]:

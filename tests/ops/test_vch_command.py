@@ -280,11 +280,10 @@ def test_the_command_prints_the_line_of_a_stack(
 def test_a_preview_that_fails_is_its_own_line(
     fake: FakeSite, pulumi_tells: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pulumi_tells(
-        {"steps": [], "diagnostics": [{"severity": "error", "message": "error: vic: name: too long\n"}]}, code=1
-    )
+    said = [("error", "error: Exception calling application: nothing more\n"), ("info#err", "error: vic: too long\n")]
+    pulumi_tells({"steps": [], "diagnostics": [{"severity": one, "message": text} for one, text in said]}, code=1)
 
-    with pytest.raises(StackError, match="^vic: name: too long$"):
+    with pytest.raises(StackError, match="^vic: too long$"):
         vch_stack._preview(vch_stack.chosen("lab"))
 
 
