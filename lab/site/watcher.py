@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ LOOK_EVERY_S = 0.3
 # What a deleted VM kept goes only after some looks without it; its address is free at once.
 LOST_AFTER_LOOKS = 3
 
+# What an appliance's ISO may say of itself, for the tests of who copes with that.
+HANGS = "hangs"
+LOSES_STORES = "loses its volume stores"
+
+_FAULT = re.compile(rb"^fault=(.+)$", re.MULTILINE)
 _RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
@@ -138,8 +144,14 @@ class Watcher:
     async def _boot(self, known: _Known, appliance: Appliance, reference: str) -> None:
         try:
             machine = await asyncio.to_thread(self._vsphere.machine, reference)
+            fault = await asyncio.to_thread(self._fault, machine)
+            if fault == HANGS:
+                log.warning("%s hangs while it boots", machine.name)
+                await appliance.down()
+                await asyncio.sleep(_RETRY_S)
+                return
             key = machine.values.get(extra_config.KEY_OF_SECRETS, "") or await asyncio.to_thread(self._key, machine)
-            written = await appliance.up(machine.values, key)
+            written = await appliance.up(machine.values, key, loses_stores=fault == LOSES_STORES)
             await asyncio.to_thread(self._vsphere.write, reference, written)
         except VSphereError as error:  # the VM or the vCenter went meanwhile: the next look tells
             log.warning("%s: %s", appliance.name, error)
@@ -150,6 +162,14 @@ class Watcher:
         """vSphere hides the key of secrets from readers, but not in the `.vmx`."""
         try:
             return key_in(self._vsphere.file(machine.file))
+        except VSphereError as error:
+            log.warning("%s: %s", machine.name, error)
+            return ""
+
+    def _fault(self, machine: Machine) -> str:
+        """What its ISO says that goes wrong."""
+        try:
+            return fault_in(self._vsphere.file(machine.iso)) if machine.iso else ""
         except VSphereError as error:
             log.warning("%s: %s", machine.name, error)
             return ""
@@ -190,3 +210,9 @@ def _begun(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
 def _told_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("failed", exc_info=task.exception())
+
+
+def fault_in(iso: bytes) -> str:
+    """The fault that an appliance's ISO names; empty for a good one."""
+    found = _FAULT.search(iso)
+    return found[1].decode() if found else ""
