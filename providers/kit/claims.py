@@ -30,6 +30,11 @@ class Claims:
             self._owners.update(dict.fromkeys(wanted - taken.keys(), owner))
         return taken
 
+    def has(self, thing: str) -> bool:
+        """Whether any resource of the program manages it."""
+        with self._lock:
+            return thing in self._owners
+
     def clear(self) -> None:
         """What the end of the process does."""
         with self._lock:
