@@ -176,7 +176,7 @@ def test_somebody_elses_vch_of_the_name_is_refused_even_if_our_create_had_been_n
     del ground.site.says[Command.CREATE]
     ground.site.vchs.append(FakeVch("vm-5", NAME, "1.5.6", {}, ground.site.shows, pool="resgroup-5", home="resgroup-5"))
 
-    [line] = ground.up().errors
+    [line] = ground.up().lines
 
     assert "exists already and was not made by this stack" in line
     assert [one.id for one in ground.site.vchs] == ["vm-5"]
@@ -187,7 +187,7 @@ def test_a_later_vch_of_the_name_is_not_taken_for_the_one_that_we_made(ground: G
     ground.stack.state.clear()
     ground.vch.id = "vm-99"
 
-    [line] = ground.up().errors
+    [line] = ground.up().lines
 
     assert "was not made by this stack" in line
 

@@ -8,10 +8,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from providers.kit.claims import CLAIMS
 from providers.kit.difference import Change, plain
 from providers.kit.errors import DrydockError, Permanent
 from providers.kit.model import Memory
-from providers.kit.provider import Call, Provider
+from providers.kit.provider import Call, Foresight, Provider
 from providers.kit.secrets import Secret, Settings
 from providers.vic.flags import Command, has_command
 from providers.vic.output import Kind, Line
@@ -69,6 +70,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     replace_on = decisions.REPLACED
     without_calls = decisions.UNTOUCHED
     secret_outputs = frozenset({"ca", "client_cert", "client_key"})
+    looks_ahead = True
+    # A bundle that is fetched in the same run doesn't tell these before.
+    may_come_later = frozenset({"bundle.sha256", "bundle.build", "bundle.commit"})
+    looks_before_replacing = True
 
     def endpoint(self, settings: Settings, desired: VchInputs) -> Hashable:
         from providers.esxi.vsphere import Endpoint
@@ -202,6 +207,21 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     def verify(self, settings: Settings, desired: VchInputs) -> list[tuple[str, str]]:
         return refused_by(desired.settings(), desired.bundle.version)
 
+    def look_ahead(self, call: VchCall, desired: VchInputs) -> tuple[None, Foresight]:
+        from providers.vic.resources.surroundings import missing, refuse_taken
+
+        names = call.client.names()
+        problems = missing(desired, names)
+        if call.creating and not problems:
+            mark = Marks(self.thing(desired)).read()
+            vch = self._found(call, call.client.site(), desired, mark)
+            # One that is to be replaced is in the program, and claimed.
+            known = vch is not None and (desired.adopt or CLAIMS.has(self._key(vch.id)))
+            ours = mark is not None and (mark.begun if vch is None else mark.fits(vch.id))
+            if not (known or ours):
+                refuse_taken(desired, self.describe(desired), vch, names)
+        return None, Foresight(problems)
+
     def replaces(self, change: Change, desired: VchInputs) -> bool:
         return decisions.step_of(change, desired)[0] is Step.REPLACE
 
@@ -209,7 +229,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return decisions.foretold(changes, desired, there)
 
     def claims(self, desired: VchInputs, there: VchState) -> Mapping[str, str]:
-        return {f"{self._server()} {there.vm_id}": f"VCH {there.name}"}
+        return {self._key(there.vm_id): f"VCH {there.name}"}
 
     def marked(self, state: VchState, failed: Mapping[str, str]) -> VchState:
         return state
@@ -608,6 +628,9 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         from providers.esxi.vsphere import Endpoint
 
         return {"ops_user": Endpoint.of(self.settings).user, "ops_password": _ADMINISTRATOR}
+
+    def _key(self, id_: str) -> str:
+        return f"{self._server()} {id_}"
 
     def _server(self) -> str:
         return self.settings.value("vsphere:vsphereServer", "VSPHERE_SERVER") or "vCenter"
