@@ -105,11 +105,11 @@ def networks(wanted: Wanted) -> None:
 
 
 def name_servers(log: Log, wanted: Wanted) -> None:
-    for one in wanted.options.every("dns-server"):
+    for one in filter(None, wanted.options.every("dns-server")):  # an empty one takes all away
         try:
             wanted.dns.append(ipaddress.IPv4Address(one))
         except ValueError as error:
-            raise Refused("Invalid DNS server specified") from error
+            raise Refused(f"Invalid DNS server specified: {one}") from error
     if len(wanted.dns) > NAME_SERVERS_MOST:
         log.warning("Maximum of 3 DNS servers allowed. Additional servers specified will be ignored.")
 

@@ -131,7 +131,8 @@ def _push_probe(lab: Lab) -> None:
     }
     with requests.Session() as session:
         session.trust_env = False
-        session.auth, session.verify = (USER, variables["REGISTRY_PASSWORD"]), variables["REGISTRY_CA"]
+        session.auth = USER.encode(), variables["REGISTRY_PASSWORD"].encode()  # else it is taken for Latin 1
+        session.verify = variables["REGISTRY_CA"]
         if session.head(f"{root}/manifests/1", headers={"Accept": kind}, timeout=30).status_code == 200:
             return
         for blob in (layer, config):
