@@ -127,7 +127,7 @@ class LivingVch:
             if machine is not None:
                 if str(machine.runtime.powerState) == "poweredOn":
                     finished(machine.PowerOffVM_Task())
-                finished(machine.Destroy_Task())
+                machine.UnregisterVM()  # vic-machine disables its deletion
             for kind in (vim.ResourcePool, vim.Folder):
                 left = eyes.every(content, kind).get(self.name)
                 if left is not None:
