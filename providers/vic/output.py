@@ -81,6 +81,11 @@ class Verdict:
     def succeeded(self) -> bool:
         return self.ending is Ending.SUCCESS
 
+    @property
+    def told_cause(self) -> str:
+        """The cause for a user, who has no command line to give more time on."""
+        return _THEIR_ADVICE.sub("", self.cause)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -148,6 +153,9 @@ _LATER = re.compile(r"context (?:deadline exceeded|canceled)\.?$")
 _PREFIX = re.compile(r"(?:Failed to (?:configure|upgrade|create)|(?:Configure|Upgrade|Create|Delete) failed): ")
 # Advice that we never follow, and nobody should for these reasons: it deletes volumes.
 _TEMPTATION = re.compile(r",? *(?:or )?specify --force to force \w+\.?", re.IGNORECASE)
+
+# Advice in words of a command line that the user doesn't have; ours comes with the error.
+_THEIR_ADVICE = re.compile(r"[.:]? *(?:Please increase the timeout using|use) --timeout\b.*", re.DOTALL)
 
 _ROLLED_BACK = "Appliance is rolled back to previous version"
 _ANOTHER = "another upgrade/configure operation is in progress"

@@ -95,7 +95,7 @@ class Finished:
 
     def failure(self, on: str) -> DrydockError:
         """The error for a run that has not succeeded, in one line."""
-        what = f"vic-machine {self.line.command.value} failed: {self.verdict.cause}"
+        what = f"vic-machine {self.line.command.value} failed: {self.verdict.told_cause}"
         if self.stopped:
             what = f"vic-machine {self.line.command.value} was stopped by us before its end"
         remedy = f"{_REMEDIES.get(self.verdict.ending, _REMEDY)} Its whole log: {self.log}"

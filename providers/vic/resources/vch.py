@@ -15,7 +15,7 @@ from providers.kit.model import Memory
 from providers.kit.provider import Call, Foresight, Provider
 from providers.kit.secrets import Secret, Settings
 from providers.vic.flags import Command, has_command
-from providers.vic.output import Kind, Line
+from providers.vic.output import Ending, Kind, Line
 from providers.vic.resources import decisions
 from providers.vic.resources.decisions import Step
 from providers.vic.resources.inputs import DEFAULTS, VchInputs
@@ -429,6 +429,14 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         options = Options(id=there.vm_id)
         call.say(f"VCH {there.name}: upgrading from {there.version} to {bundle.version}, usually some minutes")
         finished = self._run(call, Command.UPGRADE, desired, bundle, options)
+        if finished.verdict.ending is Ending.ROLLED_BACK:
+            raise Permanent(
+                f"the upgrade to {bundle.version} failed ({finished.verdict.told_cause}); "
+                f"vic-machine has put it back to {there.version}",
+                on=self.describe(desired),
+                remedy="See why the new version doesn't come up, or give it more time (timeout_s), then run it again. "
+                f"Its whole log: {finished.log}",
+            )
         if not finished.verdict.succeeded:
             raise finished.failure(self.describe(desired))
         call.learned[_BUNDLE] = bundle

@@ -23,7 +23,7 @@ from tests.tasks import finished
 from tests.vic.life.vch import API, DATASTORE, LivingVch
 
 LIMIT_S = 60
-_ENGINES_OWN = "update failed|preview failed|nothing more was done|destroy failed"
+_ENGINES_OWN = "update failed|preview failed|nothing more was done|destroy failed|unhandled error"
 CONTENT = "kept"  # what the probe puts into a file
 
 
