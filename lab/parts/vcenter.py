@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import ClassVar
 
 from lab.certificates import thumbprint
 from lab.parts.part import Command, Server
@@ -20,7 +21,13 @@ _SOURCE = Path(__file__).resolve().parents[1] / "vcenter"
 
 
 class VCenter(Server):
-    """A vCenter with a cluster and a standalone host; its datastores are folders in the lab's state folder."""
+    """A vCenter with a cluster and a standalone host; its datastores are folders in the lab's state folder.
+
+    Attributes:
+        is_controlled: whether it has a port by which tests throw switches and count calls; anybody may use that one.
+    """
+
+    is_controlled: ClassVar[bool] = False
 
     name = "vcenter"
     member = 2
@@ -44,10 +51,16 @@ class VCenter(Server):
                 f"-tlscert={self.certificate / 'cert.pem'}",
                 f"-tlskey={self.certificate / 'key.pem'}",
                 f"-credentials={self._login}",
+                *([f"-control={self.control}"] if self.is_controlled else []),
             ],
             {"HOME": str(self.folder)},
             [self._login, self.certificate / "cert.pem"],
         )
+
+    @property
+    def control(self) -> str:
+        """Where its control port is, if it has one."""
+        return f"{self.host}:{self.premises.addresses.port('vcenter-control', self.host, 8989)}"
 
     def healthy(self) -> bool:
         return self.asked("/about").status == 200

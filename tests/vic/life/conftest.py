@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.parts.vcenter import VCenter
 from lab.supervisor import Lab
 from tests.conftest import MEMORY_DISK
 from tests.program import Program
@@ -19,6 +20,7 @@ from tests.vic.life.vch import IMPORTS, LivingVch
 
 @pytest.fixture(scope="session")
 def vic_lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
+    VCenter.is_controlled = True
     parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
     one = Lab(Path(tempfile.mkdtemp(prefix="drydock-vic-", dir=parent)), marker_passwords)
     try:
@@ -26,6 +28,7 @@ def vic_lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
         yield one
     finally:
         one.down()
+        VCenter.is_controlled = False
         shutil.rmtree(one.state, ignore_errors=True)
 
 

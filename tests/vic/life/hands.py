@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import urllib.request
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import docker
 from pyVmomi import vim
 
+from lab.parts.vcenter import VCenter
 from lab.stand_ins.vic_machine import bundle as bundles
 from lab.stand_ins.vic_machine.builds import named
 from tests.lab.site.conftest import probe_of, pull_probe
@@ -167,6 +170,21 @@ def told_errors(said: str) -> list[str]:
     return list(dict.fromkeys(ours))
 
 
+def control(vch: LivingVch, path: str, wanted: Mapping[str, Any] | None = None) -> Any:
+    """A switch of the vCenter thrown, or what it has counted."""
+    vcenter = vch.lab.part("vcenter")
+    assert isinstance(vcenter, VCenter)
+    data = None if wanted is None else json.dumps(wanted).encode()
+    with urllib.request.urlopen(f"http://{vcenter.control}{path}", data=data, timeout=LIMIT_S) as answer:
+        return json.loads(answer.read())
+
+
+def logins(vch: LivingVch) -> tuple[int, int]:
+    """How many logins the vCenter has taken and refused since the last reset, other people's left out."""
+    ours = [one for agent, one in control(vch, "/counts")["logins"].items() if not agent.startswith("pyvmomi")]
+    return sum(one["ok"] for one in ours), sum(one["failed"] for one in ours)
+
+
 def told(said: str, level: str = "info") -> list[str]:
     return [line.partition(f"{level}: ")[2] for line in said.splitlines() if f"{level}: " in line]
 
@@ -175,3 +193,13 @@ def resolvers(vch: LivingVch) -> set[str]:
     """The DNS servers that the appliance is told, out of its VM's settings."""
     packed = [value for key, value in extra_config(vch).items() if "/network/dns|" in key]
     return {str(ip_address(b64decode(one)[-4:])) for one in packed}
+
+
+def rename_machine(vch: LivingVch, name: str) -> None:
+    with vch.machine() as machine:
+        finished(machine.Rename_Task(name))
+
+
+def remove_machine(vch: LivingVch, name: str) -> None:
+    with eyes.vcenter(vch.program.environment) as content:
+        finished(eyes.every(content, vim.VirtualMachine)[name].Destroy_Task())
