@@ -174,6 +174,9 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """Takes it away, or puts back `call.before`. What is left undone is returned as by `apply`."""
         raise NotImplementedError
 
+    def clear(self, call: Call[C, S], desired: I) -> None:
+        """Takes away what an interrupted delete left around the thing, which is gone itself."""
+
     def ours(self, call: Call[C, S], desired: I, there: S) -> bool:
         """Whether what exists was made by this stack, so that it is taken over without `adopt`."""
         return False
@@ -258,6 +261,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         given = _arguments(news)
+        CLAIMS.want(_name(news))
         with self._told():
             try:
                 now = self._without_later(given)
@@ -281,10 +285,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 there = self.state.model_validate(olds)
                 self._refuse_claimed(desired, there, _name(news))
                 replaces = sorted({one.path.split(".")[0] for one in changes if self.replaces(one, desired)})
-                if replaces and self.looks_before_replacing:
-                    there = self._now(olds) or there
                 if changes:
-                    told = self.foretell(desired, there, changes)
+                    told = self._foretold(olds, desired, there, changes, bool(replaces), _name(news))
                     line = f"{self.describe(desired)}: {summary(changes)}"
                     pulumi.log.info(redact(f"{line}; {told}" if told else line))
             else:
@@ -328,7 +330,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
                 there = self.observe(call, desired)
                 seen[:] = [] if there is None else [there]
-                return None if there is None else self.remove(call, desired, there)
+                if there is None:
+                    self.clear(call, desired)
+                    return None
+                return self.remove(call, desired, there)
 
             failed = self._try(desired, memory, attempt, self.state.model_validate(props))
             if failed:
@@ -437,6 +442,19 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             if isinstance(whole, Mapping) and whole.get(part) == UNKNOWN:
                 given = {**given, name: {key: value for key, value in whole.items() if key != part}}
         return given
+
+    def _foretold(
+        self, olds: Mapping[str, Any], desired: I, there: S, changes: Sequence[Change], replaces: bool, name: str
+    ) -> str:
+        """The provider's word on the changes. A refresh wants none of them: there a refusal is only told."""
+        if not CLAIMS.wants(name):
+            try:
+                return self.foretell(desired, there, changes)
+            except Permanent as error:
+                return str(error)
+        if replaces and self.looks_before_replacing:
+            there = self._now(olds) or there
+        return self.foretell(desired, there, changes)
 
     def _now(self, olds: Mapping[str, Any]) -> S | None:
         memory, desired = self._last(olds)
