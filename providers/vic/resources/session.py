@@ -186,8 +186,9 @@ class VicSession:
     def bare_pools(self, name: str) -> list[BarePool]:
         """Pools of a VCH's name in which its VM isn't."""
         having = {one.pool for one in self.site().named(name)}
-        pools = self._vsphere.collect({vim.ResourcePool: ("name", "parent", "vm")})
-        names = dict(pools)
+        above = dict.fromkeys((vim.ComputeResource, vim.Folder, vim.Datacenter), ("name", "parent"))
+        names = dict(self._vsphere.collect({vim.ResourcePool: ("name", "parent", "vm"), **above}))
+        pools = [(one, known) for one, known in names.items() if isinstance(one, vim.ResourcePool)]
         mine = [(one, known) for one, known in pools if known.get("name") == name and one._moId not in having]
         machines = [machine for _, known in mine for machine in known.get("vm") or []]
         called = dict(self._vsphere.collect({vim.VirtualMachine: ("name",)}, machines)) if machines else {}
@@ -201,13 +202,25 @@ class VicSession:
         ]
 
     def clear(self, pool: BarePool, name: str) -> None:
-        """Removes a pool that a killed create left, and in it a VM of the VCH's name that was never set up."""
+        """Removes a pool that a killed run left, in it a VM of the VCH's name that was never set up, and its folder."""
         there = vim.ResourcePool(pool.id, self._vsphere._stub)
         with self._vsphere.speaking(pool.path):
             unfinished = [one for one in there.vm if one.name == name and str(one.runtime.powerState) == "poweredOff"]
         for one in unfinished:
             self._done(one.Destroy_Task, name)
+        self._clear_folder(pool, name)  # before the pool, by which the next run finds what is left
         self._done(there.Destroy_Task, pool.path)
+
+    def _clear_folder(self, pool: BarePool, name: str) -> None:
+        """The VM folder of that name in the pool's datacenter, where it is empty."""
+        within = self._vsphere.collect({vim.Datacenter: ("name", "vmFolder")})
+        homes = [known["vmFolder"] for _, known in within if known["name"] in pool.path.split("/")]
+        near = self._vsphere.collect({vim.Folder: ("childEntity",)}, homes) if homes else []
+        folders = [one for _, known in near for one in known.get("childEntity") or [] if isinstance(one, vim.Folder)]
+        found = self._vsphere.collect({vim.Folder: ("name", "childEntity")}, folders) if folders else []
+        for one, known in found:
+            if known["name"] == name and not known.get("childEntity"):
+                self._done(one.Destroy_Task, name)
 
     def missing_files(self, vch: Vch) -> list[str]:
         """What the VM needs and its datastore folder no longer has: a failed configure deletes it."""
