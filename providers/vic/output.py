@@ -35,6 +35,7 @@ class Ending(str, Enum):
     REFUSED_LOGIN = "refused login"
     REFUSED_CERTIFICATE = "refused certificate"
     TIMED_OUT = "timed out"
+    FULL = "datastore full"
     CRASHED = "crashed"
     USAGE = "wrong usage"
 
@@ -162,6 +163,7 @@ _ANOTHER = "another upgrade/configure operation is in progress"
 _NOT_RESET = "Failed to reset UpdateInProgress"
 _CERTIFICATE = re.compile(r"Failed to verify certificate for target=|thumbprint .*mismatch", re.IGNORECASE)
 _LOGIN = re.compile(r"Failed to log in to |Login failure|incorrect user ?name or password|InvalidLogin", re.IGNORECASE)
+_NO_SPACE = re.compile(r"Insufficient disk space on datastore|No space left on (?:the )?device", re.IGNORECASE)
 _TIME_LIMIT = re.compile(r"exceeded time limit of|timed out: use --timeout")
 
 
@@ -333,6 +335,7 @@ def _ending(texts: Sequence[str], exit_code: int) -> Ending:
         (Ending.REFUSED_LOGIN, _LOGIN),
         (Ending.LEFT_IN_PROGRESS, re.escape(_NOT_RESET)),
         (Ending.ROLLED_BACK, re.escape(_ROLLED_BACK)),
+        (Ending.FULL, _NO_SPACE),
         (Ending.CRASHED, _CRASH),
         (Ending.TIMED_OUT, _TIME_LIMIT),
     )

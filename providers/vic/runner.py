@@ -96,6 +96,8 @@ class Finished:
     def failure(self, on: str) -> DrydockError:
         """The error for a run that has not succeeded, in one line."""
         what = f"vic-machine {self.line.command.value} failed: {self.verdict.told_cause}"
+        if self.verdict.ending is Ending.TIMED_OUT and "time limit" not in what:
+            what += f", and its {self.line.timeout_s:g} s were up"
         if self.stopped:
             what = f"vic-machine {self.line.command.value} was stopped by us before its end"
         remedy = f"{_REMEDIES.get(self.verdict.ending, _REMEDY)} Its whole log: {self.log}"
@@ -135,6 +137,7 @@ _REMEDIES: Mapping[Ending, str] = {
     Ending.LEFT_IN_PROGRESS: "Half of the change may stay, and the VCH is marked as being changed: run it again.",
     Ending.ROLLED_BACK: "The VCH was put back as it was: see that its files are still on the datastore.",
     Ending.TIMED_OUT: "Give it more time (timeout_s), then run it again.",
+    Ending.FULL: "Make room on it, then run it again.",
     Ending.REFUSED_LOGIN: "Correct the user and password; it is not tried again.",
     Ending.REFUSED_CERTIFICATE: "Pin the certificate: `python -m ops preflight --pin`.",
 }
