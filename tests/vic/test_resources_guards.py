@@ -159,6 +159,17 @@ def test_force_destroy_volumes_names_stores_and_volumes_in_the_preview(ground: G
     assert "with the volumes gogs-data" in line
 
 
+def test_a_replacement_that_will_destroy_volumes_says_so_and_does_not_say_that_they_stay(ground: Ground) -> None:
+    free = {"force_destroy_volumes": True, "replace_protection": False}
+    ground.made(**free).volumes["gogs-data"] = "default"
+    ground.stack.refresh()
+
+    [line] = ground.preview(bridge_network="LSW11_Bridge", **free).infos
+
+    assert "since force_destroy_volumes is set, this destroys the volume stores 'default' at VMFS01" in line
+    assert "with the volumes gogs-data" in line and "its volume stores stay" not in line
+
+
 def test_after_a_delete_the_user_is_told_where_the_stores_stay(ground: Ground) -> None:
     ground.made()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ _ADMINISTRATOR = "vsphere_password"
 # What vic-machine doesn't do itself, so that it doesn't wait either.
 _STARTED_BY_US = frozenset({Step.POWER_ON, Step.MOUNT, Step.RESIZE, Step.RESTART})
 LOOK_S = 1.0
+STILL_AT_WORK_S = 300.0  # beside its own time, twice: an upgrade waits once more for its way back
 
 VchCall = Call["VicSession", VchState]
 
@@ -148,6 +150,8 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return mark is not None and mark.fits(there.vm_id)
 
     def expected(self, desired: VchInputs, there: VchState) -> Mapping[str, Any]:
+        if there.half_made:
+            return {"half_made": False}  # it is made anew, whatever else it lacks
         told = desired.settings().model_dump(mode="json", exclude_unset=True)
         seen = plain(there)
         found = {name: _set_parts(value) for name, value in told.items() if name in SHOWN_SETTINGS and name in seen}
@@ -245,7 +249,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     # What is done
 
     def apply(self, call: VchCall, desired: VchInputs, there: VchState | None) -> Mapping[str, str]:
-        self._refuse_at_work(call, desired)
+        there = self._afterwards(call, desired, there)
         if there is None:
             self._create(call, desired)
             return {}
@@ -276,7 +280,11 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return failed
 
     def remove(self, call: VchCall, desired: VchInputs, there: VchState) -> Mapping[str, str] | None:
-        self._refuse_at_work(call, desired)
+        left = self._afterwards(call, desired, there)
+        if left is None:
+            self.clear(call, desired)
+            return None
+        there = left
         decisions.refuse_delete(there)
         marks = Marks(self.thing(desired))
         self._delete(call, desired, there, desired.force_destroy_volumes)
@@ -286,6 +294,12 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         else:
             call.say(f"VCH {there.name}: is deleted; {decisions.kept(there)}")
         return None
+
+    def clear(self, call: VchCall, desired: VchInputs) -> None:
+        self._await_at_work(call, desired)
+        marks = Marks(self.thing(desired))
+        self._clear_remains(call, desired, marks)
+        marks.forget()
 
     # How it is done
 
@@ -355,7 +369,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             call.learned[_BUNDLE] = bundle
             self._learn(call, finished)
             return
-        raise finished.failure(self.describe(desired))
+        failure = finished.failure(self.describe(desired))
+        with suppress(DrydockError):  # it stays then, and the next run removes it
+            self._clear_remains(call, desired, marks)
+        raise failure
 
     def _clear_remains(self, call: VchCall, desired: VchInputs, marks: Marks) -> None:
         """A pool of that name without a VCH makes create fail; only what we left there ourselves is removed."""
@@ -559,14 +576,28 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         left = [one for one in call.client.leftovers(self.thing(desired)) if one.command is Command.CREATE]
         return next((of_files(one.made) for one in reversed(left) if one.made), None)
 
-    def _refuse_at_work(self, call: VchCall, desired: VchInputs) -> None:
-        busy = [one for one in call.client.leftovers(self.thing(desired)) if one.at_work]
-        if busy:
-            raise Permanent(
-                f"an earlier run's vic-machine {busy[0].command.value} (process {busy[0].pid}) is still at work",
-                on=self.describe(desired),
-                remedy="It must not be killed: wait until it has ended, then run it again.",
-            )
+    def _await_at_work(self, call: VchCall, desired: VchInputs) -> bool:
+        """Waits for a vic-machine that a killed run has left at work; whether there was one."""
+        for waited in range(int((2 * desired.timeout_s + STILL_AT_WORK_S) / LOOK_S)):
+            busy = [one for one in call.client.leftovers(self.thing(desired)) if one.at_work]
+            if not busy:
+                return waited > 0
+            if not waited:
+                which = f"vic-machine {busy[0].command.value} (process {busy[0].pid})"
+                call.say(f"VCH {desired.name}: waiting for an earlier run's {which} to end")
+            call.client.wait(LOOK_S)
+        raise Permanent(
+            f"an earlier run's vic-machine {busy[0].command.value} (process {busy[0].pid}) is still at work",
+            on=self.describe(desired),
+            remedy="It must not be killed: wait until it has ended, then run it again.",
+        )
+
+    def _afterwards(self, call: VchCall, desired: VchInputs, there: VchState | None) -> VchState | None:
+        """What is there once nobody of ours is at work any more."""
+        if not self._await_at_work(call, desired):
+            return there
+        call.client.site(fresh=True)
+        return self.observe(call, desired)
 
     def _bundle(self, call: VchCall, desired: VchInputs, there: VchState | None = None) -> Bundle:
         """The bundle of the arguments; for an existing VCH that which it was made with, where that is known."""
