@@ -102,7 +102,7 @@ def remove_container(vch: LivingVch, name: str) -> None:
 
 def _probe(
     vch: LivingVch, engine: docker.DockerClient, command: list[str], name: str, volume: str, **more: Any
-) -> docker.models.containers.Container:
+) -> Any:
     mounted = {volume: {"bind": "/data", "mode": "rw"}}
     image = probe_of(vch.lab)
     made = engine.containers.create(image, ["/probe", *command], name=name, volumes=mounted, **more)

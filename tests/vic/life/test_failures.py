@@ -97,7 +97,11 @@ def test_a_place_that_is_not_there_is_refused_before_a_vch_would_be_replaced_for
         ("1.5.6", {"name": "x" * 32}, "name: the name has 32 characters; 31 at most are allowed"),
         ("1.5.6", {"name": "a%b"}, "name: a name can't hold %; letters, digits, space and - _ . ( ) are allowed"),
         ("1.1.1", {"storage_quota": 4}, "storage_quota: vic-machine 1.1.1 has no --storage-quota for create; 1.5.6 br"),
-        ("1.5.6", {"use_rp": True}, "use_rp: vic-machine 1.5.6 has no --use-rp for create; 1.2"),
+        (
+            "1.5.6",
+            {"use_rp": True},
+            "use_rp: vic-machine 1.5.6 has no --use-rp for create any more; 1.2.1 was",
+        ),
         ("1.5.6", {"memori": 4096}, "memori: "),
     ],
 )
@@ -179,7 +183,8 @@ def test_a_vch_that_does_not_come_up_in_time_is_told_and_made_anew_by_the_next_u
 
     line = only_error(said)
     assert line.startswith(
-        f"{RESOURCE} '{vch.name}': vic-machine create failed: Creating VCH exceeded time limit of 2s. "
+        f"{RESOURCE} '{vch.name}': vic-machine create failed: Failed to obtain IP address for client "
+        "interface, and its 2 s were up. "
         "Give it more time (timeout_s), then run it again. Its whole log: "
     )
     assert Path(line.rpartition("Its whole log: ")[2]).is_file()

@@ -236,3 +236,20 @@ def test_a_vch_made_by_hand_otherwise_is_not_taken_over_where_it_would_be_replac
     [line] = hands.told_errors(said)
     assert "can't be taken over, since it would have to be replaced (image_store: " in line
     assert hands.identity(vch) == theirs
+
+
+def test_a_refresh_of_what_somebody_has_upgraded_tells_it_and_only_the_program_is_refused(
+    vch: LivingVch, tmp_path: Path
+) -> None:
+    vch.up()
+    hands.by_hand(vch, tmp_path / "theirs", "upgrade", version="1.5.7")
+
+    drift = vch.program.drift()
+    vch.program.pulumi("refresh", "--yes", "--skip-preview")
+    refused = vch.program.preview(expect=1)
+    vch.up("1.5.7", expect=0)
+
+    assert "version: 1.5.7 → 1.5.6; VCH" in drift and "can't take it back to 1.5.6" in drift
+    [line] = hands.told_errors(refused)
+    assert "it is version 1.5.7, and vic-machine can't take it back to 1.5.6" in line
+    vch.program.up("--expect-no-changes")
