@@ -37,6 +37,7 @@ class _Known:
     appliance: Appliance | None = None
     boot: str = ""
     missed: int = 0
+    in_doubt: bool = False
     task: asyncio.Task[None] | None = None
     comparison: asyncio.Task[None] | None = None
 
@@ -137,7 +138,13 @@ class Watcher:
         if not appliance.is_up and not is_vch:
             return  # somebody put another ISO into its drive
         was_rebooted = seen.boot not in ("", known.boot)
-        if not appliance.is_up or was_rebooted or not extra_config.has_reported(machine.values):
+        reported = extra_config.has_reported(machine.values)
+        if appliance.is_up and not was_rebooted and not reported and not known.in_doubt:
+            # Its settings were read after the list: it may be in the middle of a reboot, which the next look shows.
+            known.in_doubt, known.version = True, ""
+            return
+        known.in_doubt = False
+        if not appliance.is_up or was_rebooted or not reported:
             known.boot = seen.boot or known.boot
             known.task = _begun(self._boot(known, appliance, seen.reference))
 
