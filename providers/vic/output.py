@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -85,7 +85,7 @@ class Verdict:
     @property
     def told_cause(self) -> str:
         """The cause for a user, who has no command line to give more time on."""
-        return _THEIR_ADVICE.sub("", self.cause)
+        return _EXITING.sub("", _THEIR_ADVICE.sub("", self.cause))
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,9 @@ _TEMPTATION = re.compile(r",? *(?:or )?specify --force to force \w+\.?", re.IGNO
 
 # Advice in words of a command line that the user doesn't have; ours comes with the error.
 _THEIR_ADVICE = re.compile(r"[.:]? *(?:Please increase the timeout using|use) --timeout\b.*", re.DOTALL)
+_EXITING = re.compile(r"\.+ *Exiting\.*$")
+# Said to nobody but its own log, though it ends the run.
+_NO_SNAPSHOT = re.compile(r"Failed to create (configure|upgrade) snapshot [^\n]*?\": ([^\n\"]+)")
 
 _ROLLED_BACK = "Appliance is rolled back to previous version"
 _ANOTHER = "another upgrade/configure operation is in progress"
@@ -224,6 +227,16 @@ class Reading:
             return False
         last = self.lines[-1]
         return raw.startswith("\t") or (not raw.strip() and (last.goes_on or last.kind is Kind.ERROR))
+
+
+def with_log(verdict: Verdict, log: str) -> Verdict:
+    """A verdict completed by vic-machine's own log, where only that has the cause."""
+    found = None if verdict.succeeded else _NO_SNAPSHOT.search(log)
+    if found is None:
+        return verdict
+    cause = _in_one_line(f"no snapshot can be made: {found[2]}")
+    ending = Ending.FULL if _NO_SPACE.search(cause) else verdict.ending
+    return replace(verdict, cause=cause, ending=ending)
 
 
 def told(lines: Iterable[Line]) -> Told:

@@ -31,7 +31,7 @@ from providers.kit.errors import Authentication, DrydockError, Permanent
 from providers.kit.secrets import Secret, redact
 from providers.vic.command_line import CommandLine
 from providers.vic.flags import Command
-from providers.vic.output import Ending, Line, Reading, Verdict
+from providers.vic.output import Ending, Line, Reading, Verdict, with_log
 
 KEPT_LOGS = 20
 MOST_LOG_BYTES = 32 * 1024 * 1024
@@ -248,7 +248,8 @@ class _Run:
         log = _keep_log(self._scratch, self._thing, self._line.command.value, f"[exit {code}]", self._line)
         made = _made(self._scratch / self._line.certificate_folder) if self._line.certificate_folder else {}
         lines = tuple(self._reading.lines)
-        return Finished(self._line, code, self._reading.verdict(code), lines, log, usage, made, stopped)
+        verdict = with_log(self._reading.verdict(code), _read(self._scratch / OWN_LOG))
+        return Finished(self._line, code, verdict, lines, log, usage, made, stopped)
 
     def _start(self, output: int, terminal: _Terminal | None) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._scratch), "LANG": "C.UTF-8"}

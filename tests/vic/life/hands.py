@@ -100,9 +100,7 @@ def remove_container(vch: LivingVch, name: str) -> None:
         engine.containers.get(name).remove(force=True)
 
 
-def _probe(
-    vch: LivingVch, engine: docker.DockerClient, command: list[str], name: str, volume: str, **more: Any
-) -> Any:
+def _probe(vch: LivingVch, engine: docker.DockerClient, command: list[str], name: str, volume: str, **more: Any) -> Any:
     mounted = {volume: {"bind": "/data", "mode": "rw"}}
     image = probe_of(vch.lab)
     made = engine.containers.create(image, ["/probe", *command], name=name, volumes=mounted, **more)

@@ -201,9 +201,10 @@ def test_a_full_datastore_is_named_leaves_nothing_and_with_room_again_up_goes_on
     left = hands.traces(vch)
     full(False)
 
-    assert line.startswith(f"{RESOURCE} '{vch.name}': vic-machine create failed: ")
-    assert f"Insufficient disk space on datastore '{DATASTORE}'" in line
-    assert "Make room on it, then run it again." in line
+    assert line.startswith(
+        f"{RESOURCE} '{vch.name}': vic-machine create failed: Creating the appliance failed with "
+        f"Insufficient disk space on datastore '{DATASTORE}'. Make room on it, then run it again."
+    )
     assert left == {}
     goes_on(vch)
 
@@ -216,7 +217,10 @@ def test_a_full_datastore_stops_a_configure_in_one_line_and_the_vch_goes_on(
     line = only_error(vch.up(expect=1, memory=4096))
     full(False)
 
-    assert line.startswith(f"{RESOURCE} '{vch.name}': vic-machine configure failed: ")
+    assert line.startswith(
+        f"{RESOURCE} '{vch.name}': vic-machine configure failed: no snapshot can be made: "
+        f"Insufficient disk space on datastore '{DATASTORE}'. Make room on it, then run it again."
+    )
     with vch.engine() as engine:
         assert engine.info()["ServerVersion"].startswith("v1.5.6")
     goes_on(vch, memory=4096)
