@@ -81,6 +81,7 @@ class Appliance:
         self._names: dict[str, str] = {}
         self._settled: dict[str, float] = {}
         self._pool: tuple[float, tuple[int, int]] = (0.0, (0, 0))
+        self._loses_stores = False
         self._about: tuple[str, str, str] = ("VMware vCenter Server", "linux-x64", "")
 
     @property
@@ -93,12 +94,13 @@ class Appliance:
         """Whether there are containers whose VMs it must look after."""
         return self._daemon.runs and bool(self.machines.known)
 
-    async def up(self, values: Mapping[str, str], key_of_secrets: str) -> dict[str, str]:
+    async def up(self, values: Mapping[str, str], key_of_secrets: str, *, loses_stores: bool = False) -> dict[str, str]:
         """Boots.
 
         Args:
             values: its VM's extraConfig.
             key_of_secrets: base64 of the key of its secrets.
+            loses_stores: it has a fault: it finds none of its volume stores.
 
         Returns:
             What it reports into its VM's extraConfig.
@@ -108,6 +110,7 @@ class Appliance:
         self.problem = ""
         try:
             self.settings = extra_config.read(values, key_of_secrets)
+            self._loses_stores = loses_stores
             self._take_address()
             await self._connect()
             await self._begin()
@@ -224,7 +227,7 @@ class Appliance:
         self._vsphere = VSphere(self.settings.login)
         await asyncio.to_thread(self._vsphere.check)
         self._about = await asyncio.to_thread(self._vsphere.about)
-        self.stores = VolumeStores(self._vsphere, self.settings.volume_stores)
+        self.stores = VolumeStores(self._vsphere, {} if self._loses_stores else self.settings.volume_stores)
         await asyncio.to_thread(self.stores.open)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.machines = ContainerMachines(self._vsphere, self.reference, self._folder / "machines.json")

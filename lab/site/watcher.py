@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 import time
 from collections.abc import Collection, Coroutine
@@ -19,6 +20,11 @@ LOOK_EVERY_S = 0.3
 # What a deleted VM kept goes only after some looks without it; its address is free at once.
 LOST_AFTER_LOOKS = 3
 
+# What an appliance's ISO may say of itself, for the tests of who copes with that.
+HANGS = "hangs"
+LOSES_STORES = "loses its volume stores"
+
+_FAULT = re.compile(rb"^fault=(.+)$", re.MULTILINE)
 _RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
@@ -32,6 +38,7 @@ class _Known:
     appliance: Appliance | None = None
     boot: str = ""
     missed: int = 0
+    in_doubt: bool = False
     task: asyncio.Task[None] | None = None
     comparison: asyncio.Task[None] | None = None
 
@@ -136,15 +143,27 @@ class Watcher:
         if not appliance.is_up and not is_vch:
             return  # somebody put another ISO into its drive
         was_rebooted = seen.boot not in ("", known.boot)
-        if not appliance.is_up or was_rebooted or not extra_config.has_reported(machine.values):
+        reported = extra_config.has_reported(machine.values)
+        if appliance.is_up and not was_rebooted and not reported and not known.in_doubt:
+            # Its settings were read after the list: it may be in the middle of a reboot, which the next look shows.
+            known.in_doubt, known.version = True, ""
+            return
+        known.in_doubt = False
+        if not appliance.is_up or was_rebooted or not reported:
             known.boot = seen.boot or known.boot
             known.task = _begun(self._boot(known, appliance, seen.reference))
 
     async def _boot(self, known: _Known, appliance: Appliance, reference: str) -> None:
         try:
             machine = await asyncio.to_thread(self._vsphere.machine, reference)
+            fault = await asyncio.to_thread(self._fault, machine)
+            if fault == HANGS:
+                log.warning("%s hangs while it boots", machine.name)
+                await appliance.down()
+                await asyncio.sleep(_RETRY_S)
+                return
             key = machine.values.get(extra_config.KEY_OF_SECRETS, "") or await asyncio.to_thread(self._key, machine)
-            written = await appliance.up(machine.values, key)
+            written = await appliance.up(machine.values, key, loses_stores=fault == LOSES_STORES)
             await asyncio.to_thread(self._vsphere.write, reference, written)
         except VSphereError as error:  # the VM or the vCenter went meanwhile: the next look tells
             log.warning("%s: %s", appliance.name, error)
@@ -166,6 +185,14 @@ class Watcher:
             self._book.forget(reference)
             shutil.rmtree(folder / reference, ignore_errors=True)
             log.info("what %s kept is removed", reference)
+
+    def _fault(self, machine: Machine) -> str:
+        """What its ISO says that goes wrong."""
+        try:
+            return fault_in(self._vsphere.file(machine.iso)) if machine.iso else ""
+        except VSphereError as error:
+            log.warning("%s: %s", machine.name, error)
+            return ""
 
     def _miss(self, reference: str) -> None:
         known = self._known[reference]
@@ -203,3 +230,9 @@ def _begun(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
 def _told_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("failed", exc_info=task.exception())
+
+
+def fault_in(iso: bytes) -> str:
+    """The fault that an appliance's ISO names; empty for a good one."""
+    found = _FAULT.search(iso)
+    return found[1].decode() if found else ""

@@ -12,6 +12,17 @@ class Claims:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owners: dict[str, str] = {}
+        self._wanted: set[str] = set()
+
+    def want(self, owner: str) -> None:
+        """Notes that the program of this run asks for a resource; a refresh asks for none."""
+        with self._lock:
+            self._wanted.add(owner)
+
+    def wants(self, owner: str) -> bool:
+        """Whether the program of this run asks for a resource; one without a name may be any."""
+        with self._lock:
+            return not owner or owner in self._wanted
 
     def take(self, owner: str, things: Iterable[str]) -> dict[str, str]:
         """Claims things for a resource, instead of those that it claimed before.
@@ -30,10 +41,16 @@ class Claims:
             self._owners.update(dict.fromkeys(wanted - taken.keys(), owner))
         return taken
 
+    def has(self, thing: str) -> bool:
+        """Whether any resource of the program manages it."""
+        with self._lock:
+            return thing in self._owners
+
     def clear(self) -> None:
         """What the end of the process does."""
         with self._lock:
             self._owners.clear()
+            self._wanted.clear()
 
 
 CLAIMS = Claims()

@@ -121,6 +121,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         always_there: the thing can be set but neither made nor removed (a host's ruleset).
         not_shown: arguments that are no state, though the state has a field of their name.
         looks_ahead: whether new or changed inputs are held against the system in the preview already.
+        may_come_later: parts of arguments, by path, without which a preview can tell all it has to.
+        looks_before_replacing: whether a replacement is judged by what is there now, not by what the state says.
         secret_outputs: fields of the state that are secret.
         retries: how `Temporary` errors are tried again.
     """
@@ -135,6 +137,8 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     always_there: ClassVar[bool] = False
     not_shown: ClassVar[frozenset[str]] = frozenset()
     looks_ahead: ClassVar[bool] = False
+    may_come_later: ClassVar[frozenset[str]] = frozenset()
+    looks_before_replacing: ClassVar[bool] = False
     secret_outputs: ClassVar[frozenset[str]] = frozenset()
     retries: ClassVar[RetryPolicy] = RetryPolicy()
 
@@ -172,6 +176,9 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """Takes it away, or puts back `call.before`. What is left undone is returned as by `apply`."""
         raise NotImplementedError
 
+    def clear(self, call: Call[C, S], desired: I) -> None:
+        """Takes away what an interrupted delete left around the thing, which is gone itself."""
+
     def ours(self, call: Call[C, S], desired: I, there: S) -> bool:
         """Whether what exists was made by this stack, so that it is taken over without `adopt`."""
         return False
@@ -196,6 +203,11 @@ class Provider(ResourceProvider, Generic[I, S, C]):
     def verify(self, settings: Settings, desired: I) -> list[tuple[str, str]]:
         """Problems that need more than the model to see, as (property, reason); called where all inputs are known."""
         return []
+
+    def look_ahead(self, call: Call[C, S], desired: I) -> tuple[S | None, Foresight]:
+        """What is there, and what that says of the inputs; called in a preview where `looks_ahead`. Changes nothing."""
+        there = self.observe(call, desired)
+        return there, self.foresee(desired, there)
 
     def foresee(self, desired: I, there: S | None) -> Foresight:
         """What the system's state says of the inputs; called in a preview where `looks_ahead`."""
@@ -267,22 +279,24 @@ class Provider(ResourceProvider, Generic[I, S, C]):
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         given = _arguments(news)
+        CLAIMS.want(_name(news))
         with self._told():
             try:
-                desired = parse(self.inputs, given, UNKNOWN)
-                problems = [] if holds(given, UNKNOWN) else self._problems(desired)
-                if self.looks_ahead and not problems and not holds(given, UNKNOWN) and self._news(olds, given):
-                    problems = self._foreseen(desired, _name(news))
+                now = self._without_later(given)
+                desired = parse(self.inputs, now, UNKNOWN)
+                problems = [] if holds(now, UNKNOWN) else self._problems(desired)
+                if self.looks_ahead and not problems and not holds(now, UNKNOWN) and self._news(olds, given):
+                    problems = self._foreseen(desired, _name(news), creating=not olds)
             except BadInputs as error:
                 problems = error.problems
-        told = [(name, redact(": ".join(filter(None, [self.kind, name, reason])))) for name, reason in problems]
+        told = [(name, redact(self._problem(name, reason))) for name, reason in problems]
         failures = [CheckFailure(name, reason) for name, reason in told]
         named = {NAME_KEY: news[NAME_KEY]} if NAME_KEY in news else {}
         return CheckResult({**given, **named}, failures)
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         with self._told():
-            given = _arguments(news)
+            given = self._without_later(_arguments(news))
             changes = self.changes(olds, given)
             if not holds(given, UNKNOWN):
                 desired = self._parse(given)
@@ -290,7 +304,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
                 self._refuse_claimed(desired, there, _name(news))
                 replaces = sorted({one.path.split(".")[0] for one in changes if self.replaces(one, desired)})
                 if changes:
-                    told = self.foretell(desired, there, changes)
+                    told = self._foretold(olds, desired, there, changes, bool(replaces), _name(news))
                     line = f"{self.describe(desired)}: {summary(changes)}"
                     pulumi.log.info(redact(f"{line}; {told}" if told else line))
             else:
@@ -335,7 +349,10 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             def attempt(call: Call[C, S]) -> Mapping[str, str] | None:
                 there = self.observe(call, desired)
                 seen[:] = [] if there is None else [there]
-                return None if there is None else self.remove(call, desired, there)
+                if there is None:
+                    self.clear(call, desired)
+                    return None
+                return self.remove(call, desired, there)
 
             last = self.state.model_validate(props)
             try:
@@ -451,18 +468,52 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             return [(SECRETS, str(error))]
         return list(self.verify(self.settings, desired))
 
+    def _problem(self, name: str, reason: str) -> str:
+        """A line of an error of ours says already what it is about."""
+        own = reason.startswith((f"{self.kind} ", f"{self.kind}: "))
+        return reason if own else ": ".join(filter(None, [self.kind, name, reason]))
+
     def _news(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
         """Whether the program asks for something that the last run didn't see."""
         before = _arguments(olds)
         return any(before.get(name) != given.get(name) for name in (before.keys() | given.keys()) - self.without_calls)
 
-    def _foreseen(self, desired: I, name: str) -> list[tuple[str, str]]:
+    def _without_later(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The arguments without those parts that a preview doesn't know yet and can do without."""
+        for path in self.may_come_later:
+            name, _, part = path.partition(".")
+            whole = given.get(name)
+            if isinstance(whole, Mapping) and whole.get(part) == UNKNOWN:
+                given = {**given, name: {key: value for key, value in whole.items() if key != part}}
+        return given
+
+    def _foretold(
+        self, olds: Mapping[str, Any], desired: I, there: S, changes: Sequence[Change], replaces: bool, name: str
+    ) -> str:
+        """The provider's word on the changes. A refresh wants none of them: there a refusal is only told."""
+        if not CLAIMS.wants(name):
+            try:
+                return self.foretell(desired, there, changes)
+            except Permanent as error:
+                return str(error)
+        if replaces and self.looks_before_replacing:
+            there = self._now(olds) or there
+        return self.foretell(desired, there, changes)
+
+    def _now(self, olds: Mapping[str, Any]) -> S | None:
+        memory, desired = self._last(olds)
+        return self._try(desired, memory, lambda call: self.observe(call, desired), self.state.model_validate(olds))
+
+    def _foreseen(self, desired: I, name: str, *, creating: bool) -> list[tuple[str, str]]:
         """A wrong argument is refused before anything is changed, also where only the system can tell."""
+        learned: dict[str, Any] | None = {} if creating else None
         try:
-            there = self._try(desired, Memory.new(), lambda call: self.observe(call, desired), looking=True)
+            looked = self._try(
+                desired, Memory.new(), lambda call: self.look_ahead(call, desired), None, learned, looking=True
+            )
         except DrydockError as error:
             return [(error.argument, str(error))]
-        found = self.foresee(desired, there)
+        there, found = looked
         for line in found.warnings:
             pulumi.log.warn(redact(f"{self.describe(desired)}: {line}"))
         return found.problems or ([] if there is None else self._claimed(desired, there, name))

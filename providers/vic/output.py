@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -35,6 +35,7 @@ class Ending(str, Enum):
     REFUSED_LOGIN = "refused login"
     REFUSED_CERTIFICATE = "refused certificate"
     TIMED_OUT = "timed out"
+    FULL = "datastore full"
     CRASHED = "crashed"
     USAGE = "wrong usage"
 
@@ -80,6 +81,11 @@ class Verdict:
     @property
     def succeeded(self) -> bool:
         return self.ending is Ending.SUCCESS
+
+    @property
+    def told_cause(self) -> str:
+        """The cause for a user, who has no command line to give more time on."""
+        return _EXITING.sub("", _THEIR_ADVICE.sub("", self.cause))
 
 
 @dataclass(frozen=True)
@@ -149,11 +155,18 @@ _PREFIX = re.compile(r"(?:Failed to (?:configure|upgrade|create)|(?:Configure|Up
 # Advice that we never follow, and nobody should for these reasons: it deletes volumes.
 _TEMPTATION = re.compile(r",? *(?:or )?specify --force to force \w+\.?", re.IGNORECASE)
 
+# Advice in words of a command line that the user doesn't have; ours comes with the error.
+_THEIR_ADVICE = re.compile(r"[.:]? *(?:Please increase the timeout using|use) --timeout\b.*", re.DOTALL)
+_EXITING = re.compile(r"\.+ *Exiting\.*$")
+# Said to nobody but its own log, though it ends the run.
+_NO_SNAPSHOT = re.compile(r"Failed to create (configure|upgrade) snapshot [^\n]*?\": ([^\n\"]+)")
+
 _ROLLED_BACK = "Appliance is rolled back to previous version"
 _ANOTHER = "another upgrade/configure operation is in progress"
 _NOT_RESET = "Failed to reset UpdateInProgress"
 _CERTIFICATE = re.compile(r"Failed to verify certificate for target=|thumbprint .*mismatch", re.IGNORECASE)
 _LOGIN = re.compile(r"Failed to log in to |Login failure|incorrect user ?name or password|InvalidLogin", re.IGNORECASE)
+_NO_SPACE = re.compile(r"Insufficient disk space on datastore|No space left on (?:the )?device", re.IGNORECASE)
 _TIME_LIMIT = re.compile(r"exceeded time limit of|timed out: use --timeout")
 
 
@@ -214,6 +227,16 @@ class Reading:
             return False
         last = self.lines[-1]
         return raw.startswith("\t") or (not raw.strip() and (last.goes_on or last.kind is Kind.ERROR))
+
+
+def with_log(verdict: Verdict, log: str) -> Verdict:
+    """A verdict completed by vic-machine's own log, where only that has the cause."""
+    found = None if verdict.succeeded else _NO_SNAPSHOT.search(log)
+    if found is None:
+        return verdict
+    cause = _in_one_line(f"no snapshot can be made: {found[2]}")
+    ending = Ending.FULL if _NO_SPACE.search(cause) else verdict.ending
+    return replace(verdict, cause=cause, ending=ending)
 
 
 def told(lines: Iterable[Line]) -> Told:
@@ -325,6 +348,7 @@ def _ending(texts: Sequence[str], exit_code: int) -> Ending:
         (Ending.REFUSED_LOGIN, _LOGIN),
         (Ending.LEFT_IN_PROGRESS, re.escape(_NOT_RESET)),
         (Ending.ROLLED_BACK, re.escape(_ROLLED_BACK)),
+        (Ending.FULL, _NO_SPACE),
         (Ending.CRASHED, _CRASH),
         (Ending.TIMED_OUT, _TIME_LIMIT),
     )

@@ -31,7 +31,7 @@ from providers.kit.errors import Authentication, DrydockError, Permanent
 from providers.kit.secrets import Secret, redact
 from providers.vic.command_line import CommandLine
 from providers.vic.flags import Command
-from providers.vic.output import Ending, Line, Reading, Verdict
+from providers.vic.output import Ending, Line, Reading, Verdict, with_log
 
 KEPT_LOGS = 20
 MOST_LOG_BYTES = 32 * 1024 * 1024
@@ -95,7 +95,9 @@ class Finished:
 
     def failure(self, on: str) -> DrydockError:
         """The error for a run that has not succeeded, in one line."""
-        what = f"vic-machine {self.line.command.value} failed: {self.verdict.cause}"
+        what = f"vic-machine {self.line.command.value} failed: {self.verdict.told_cause}"
+        if self.verdict.ending is Ending.TIMED_OUT and "time limit" not in what:
+            what += f", and its {self.line.timeout_s:g} s were up"
         if self.stopped:
             what = f"vic-machine {self.line.command.value} was stopped by us before its end"
         remedy = f"{_REMEDIES.get(self.verdict.ending, _REMEDY)} Its whole log: {self.log}"
@@ -135,6 +137,7 @@ _REMEDIES: Mapping[Ending, str] = {
     Ending.LEFT_IN_PROGRESS: "Half of the change may stay, and the VCH is marked as being changed: run it again.",
     Ending.ROLLED_BACK: "The VCH was put back as it was: see that its files are still on the datastore.",
     Ending.TIMED_OUT: "Give it more time (timeout_s), then run it again.",
+    Ending.FULL: "Make room on it, then run it again.",
     Ending.REFUSED_LOGIN: "Correct the user and password; it is not tried again.",
     Ending.REFUSED_CERTIFICATE: "Pin the certificate: `python -m ops preflight --pin`.",
 }
@@ -245,7 +248,8 @@ class _Run:
         log = _keep_log(self._scratch, self._thing, self._line.command.value, f"[exit {code}]", self._line)
         made = _made(self._scratch / self._line.certificate_folder) if self._line.certificate_folder else {}
         lines = tuple(self._reading.lines)
-        return Finished(self._line, code, self._reading.verdict(code), lines, log, usage, made, stopped)
+        verdict = with_log(self._reading.verdict(code), _read(self._scratch / OWN_LOG))
+        return Finished(self._line, code, verdict, lines, log, usage, made, stopped)
 
     def _start(self, output: int, terminal: _Terminal | None) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._scratch), "LANG": "C.UTF-8"}

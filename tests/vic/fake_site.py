@@ -19,6 +19,7 @@ from providers.vic.docker_api import Entrance, View
 from providers.vic.flags import RENAMED, Command
 from providers.vic.output import Line, Reading
 from providers.vic.resources.remains import Remains
+from providers.vic.resources.session import Names
 from providers.vic.runner import Finished, Leftover, Usage
 from providers.vic.vm import ContainerVm, Extra, Site, Vch
 from tests.vic.given import THUMBPRINT, pair
@@ -106,6 +107,9 @@ class FakeSite:
         self.builds = dict(BUILDS)
         self.fetched: list[Source] = []
         self.waited_s = 0.0
+        self.networks = {f"LSW{number}_{kind}" for number in range(10, 20) for kind in ("Bridge", "Public", "Mgmt")}
+        self.networks |= {"LSW20", "LSW40"}
+        self.beside: frozenset[str] = frozenset()
         self._ids = itertools.count(76)
 
     # the session
@@ -128,6 +132,10 @@ class FakeSite:
             for place, each in enumerate(one.containers)
         )
         return Site(vchs, containers)
+
+    def names(self) -> Names:
+        everywhere = frozenset({"VM Network", "other", *self.networks})
+        return Names(frozenset({"SDDC.Container", "Other"}), frozenset({"VMFS01", "DS"}), everywhere, self.beside)
 
     def login(self, ops_password: Secret | None = None) -> Login:
         return Login("vc.domain.sddc", "admin", Secret(self.password), self.shows, ops_password)

@@ -159,6 +159,17 @@ def test_force_destroy_volumes_names_stores_and_volumes_in_the_preview(ground: G
     assert "with the volumes gogs-data" in line
 
 
+def test_a_replacement_that_will_destroy_volumes_says_so_and_does_not_say_that_they_stay(ground: Ground) -> None:
+    free = {"force_destroy_volumes": True, "replace_protection": False}
+    ground.made(**free).volumes["gogs-data"] = "default"
+    ground.stack.refresh()
+
+    [line] = ground.preview(bridge_network="LSW11_Bridge", **free).infos
+
+    assert "since force_destroy_volumes is set, this destroys the volume stores 'default' at VMFS01" in line
+    assert "with the volumes gogs-data" in line and "its volume stores stay" not in line
+
+
 def test_after_a_delete_the_user_is_told_where_the_stores_stay(ground: Ground) -> None:
     ground.made()
 
@@ -176,7 +187,7 @@ def test_somebody_elses_vch_of_the_name_is_refused_even_if_our_create_had_been_n
     del ground.site.says[Command.CREATE]
     ground.site.vchs.append(FakeVch("vm-5", NAME, "1.5.6", {}, ground.site.shows, pool="resgroup-5", home="resgroup-5"))
 
-    [line] = ground.up().errors
+    [line] = ground.up().lines
 
     assert "exists already and was not made by this stack" in line
     assert [one.id for one in ground.site.vchs] == ["vm-5"]
@@ -187,7 +198,7 @@ def test_a_later_vch_of_the_name_is_not_taken_for_the_one_that_we_made(ground: G
     ground.stack.state.clear()
     ground.vch.id = "vm-99"
 
-    [line] = ground.up().errors
+    [line] = ground.up().lines
 
     assert "was not made by this stack" in line
 

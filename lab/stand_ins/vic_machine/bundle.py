@@ -23,15 +23,17 @@ exec {interpreter} -m lab.stand_ins.vic_machine --version-is {version} --beside 
 """
 
 
-def iso(build: Build, kind: str) -> bytes:
+def iso(build: Build, kind: str, fault: str = "") -> bytes:
     """A small ISO 9660 image that says of which build it is, as its publisher and in a file.
 
     Args:
         kind: ``appliance`` or ``bootstrap``.
+        fault: what goes wrong when it boots, for the tests of who copes with that.
     """
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=f"VIC_{kind.upper()}", pub_ident_str=build.text)
     content = f"kind={kind}\nversion=v{build.version}\nbuild={build.number}\ncommit={build.commit}\n".encode()
+    content += f"fault={fault}\n".encode() if fault else b""
     image.add_fp(io.BytesIO(content), len(content), "/VERSION.TXT;1")
     made = io.BytesIO()
     image.write_fp(made)
@@ -47,10 +49,10 @@ def launcher(build: Build) -> bytes:
     return script.encode()
 
 
-def write(build: Build, target: Path) -> None:
-    """Writes the bundle."""
+def write(build: Build, target: Path, fault: str = "") -> None:
+    """Writes the bundle, with an appliance that has a fault if one is named."""
     files = [
-        ("vic/appliance.iso", iso(build, "appliance"), 0o644),
+        ("vic/appliance.iso", iso(build, "appliance", fault), 0o644),
         ("vic/bootstrap.iso", iso(build, "bootstrap"), 0o644),
         (f"vic/{PROGRAM}", launcher(build), 0o755),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import pulumi
@@ -107,6 +108,15 @@ class BundleProvider(Provider[BundleInputs, BundleState, BundleCache]):
 
     def thing(self, desired: BundleInputs) -> str:
         return f"{self.describe(desired)} from {desired.source}"
+
+    def verify(self, settings: Settings, desired: BundleInputs) -> list[tuple[str, str]]:
+        """A file that isn't there is told at preview, unless what was in it once is in the cache."""
+        from providers.vic.bundle import cached
+
+        local = "://" not in desired.source
+        if local and not Path(desired.source).is_file() and cached(_source(desired)) is None:
+            return [("source", f"there is no file {desired.source}; the path of a vic-machine bundle is allowed")]
+        return []
 
     def identify(self, desired: BundleInputs, state: BundleState) -> str:
         return f"vic-{state.version}"

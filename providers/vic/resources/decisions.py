@@ -169,7 +169,11 @@ def foretold(changes: Sequence[Change], desired: VchInputs, there: VchState) -> 
     if Step.REPLACE in planned:
         whys = dict.fromkeys(why for one in changes for step, why in [step_of(one, desired)] if why and step in planned)
         told += list(whys)
-    if any(one.path == "force_destroy_volumes" for one in changes) and desired.force_destroy_volumes:
+    switched = next((one for one in changes if one.path == "force_destroy_volumes"), None)
+    if Step.REPLACE in planned and (switched.there if switched else desired.force_destroy_volumes):
+        told = [f"{Step.REPLACE.value} (its containers and images are lost)", *told[1:]]
+        told.append(f"since force_destroy_volumes is set, this destroys {_stores_and_volumes(there)}")
+    elif switched and desired.force_destroy_volumes:
         told.append(f"from now on delete destroys {_stores_and_volumes(there)}")
     return ", ".join(told)
 

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from pyVmomi import vim, vmodl
 
@@ -27,6 +29,22 @@ SHARED_READ_S = 5.0
 TASK_LIMIT_S = 300.0
 SHUTDOWN_LIMIT_S = 25.0  # as vic-machine gives a guest with tools (facts/vic-machine.md)
 TASK_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of what a VCH is made in.
+
+    Args:
+        computes: of clusters, hosts and pools.
+        datastores, networks: of those.
+        beside: of what stands in a datacenter's own VM folder, where a VCH gets a folder of its name.
+    """
+
+    computes: frozenset[str]
+    datastores: frozenset[str]
+    networks: frozenset[str]
+    beside: frozenset[str]
 
 
 class VicSession:
@@ -165,6 +183,37 @@ class VicSession:
         change = vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive)
         self._done(lambda: self._machine(id_).ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])), id_)
         self.power_on(id_)
+
+    def names(self) -> Names:
+        """What there is in the vCenter, by name."""
+        kinds = {
+            vim.ComputeResource: ("name",),
+            vim.ResourcePool: ("name",),
+            vim.Datastore: ("name",),
+            vim.Network: ("name",),
+            vim.Datacenter: ("vmFolder",),
+        }
+        found = self._vsphere.collect(kinds)
+
+        def called(*of: type) -> frozenset[str]:
+            return frozenset(unquote(str(known["name"])) for one, known in found if isinstance(one, of))
+
+        homes = [known["vmFolder"] for one, known in found if isinstance(one, vim.Datacenter)]
+        return Names(
+            called(vim.ComputeResource, vim.ResourcePool),
+            called(vim.Datastore),
+            called(vim.Network),
+            frozenset(self._children(homes)),
+        )
+
+    def _children(self, folders: list[Any]) -> set[str]:
+        """The names of what stands in some folders."""
+        there = self._vsphere.collect({vim.Folder: ("childEntity",)}, folders) if folders else []
+        by_kind: dict[type, list[Any]] = {}
+        for one in (child for _, known in there for child in known.get("childEntity") or []):
+            by_kind.setdefault(type(one), []).append(one)
+        named = [known for kind, some in by_kind.items() for _, known in self._vsphere.collect({kind: ("name",)}, some)]
+        return {unquote(str(known["name"])) for known in named}
 
     def remains(self, name: str) -> list[Remains]:
         """Pools and VM folders of a VCH's name in which its VM isn't; pools first."""

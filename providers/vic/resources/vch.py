@@ -5,21 +5,23 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from providers.kit.claims import CLAIMS
 from providers.kit.difference import Change, plain
 from providers.kit.errors import DrydockError, Permanent
 from providers.kit.model import Memory
-from providers.kit.provider import Call, Provider
+from providers.kit.provider import Call, Foresight, Provider
 from providers.kit.secrets import Secret, Settings
 from providers.vic.flags import Command, has_command
-from providers.vic.output import Kind, Line
+from providers.vic.output import Ending, Kind, Line
 from providers.vic.resources import decisions
 from providers.vic.resources.decisions import Step
 from providers.vic.resources.inputs import DEFAULTS, VchInputs
 from providers.vic.resources.mark import Mark, Marks
-from providers.vic.resources.remains import FOLDER
+from providers.vic.resources.remains import FOLDER, Remains
 from providers.vic.resources.state import (
     CONNECTED,
     ITS_OWN,
@@ -60,6 +62,7 @@ _ADMINISTRATOR = "vsphere_password"
 # What vic-machine doesn't do itself, so that it doesn't wait either.
 _STARTED_BY_US = frozenset({Step.POWER_ON, Step.MOUNT, Step.RESIZE, Step.RESTART})
 LOOK_S = 1.0
+STILL_AT_WORK_S = 300.0  # beside its own time, twice: an upgrade waits once more for its way back
 
 VchCall = Call["VicSession", VchState]
 
@@ -73,6 +76,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     replace_on = decisions.REPLACED
     without_calls = decisions.UNTOUCHED
     secret_outputs = frozenset({"ca", "client_cert", "client_key"})
+    looks_ahead = True
+    # A bundle that is fetched in the same run doesn't tell these before.
+    may_come_later = frozenset({"bundle.sha256", "bundle.build", "bundle.commit"})
+    looks_before_replacing = True
 
     def endpoint(self, settings: Settings, desired: VchInputs) -> Hashable:
         from providers.esxi.vsphere import Endpoint
@@ -147,6 +154,8 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return mark is not None and mark.fits(there.vm_id)
 
     def expected(self, desired: VchInputs, there: VchState) -> Mapping[str, Any]:
+        if there.half_made:
+            return {"half_made": False}  # it is made anew, whatever else it lacks
         told = desired.settings().model_dump(mode="json", exclude_unset=True)
         seen = plain(there)
         found = {name: _set_parts(value) for name, value in told.items() if name in SHOWN_SETTINGS and name in seen}
@@ -206,6 +215,21 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     def verify(self, settings: Settings, desired: VchInputs) -> list[tuple[str, str]]:
         return refused_by(desired.settings(), desired.bundle.version) + _ended(desired)
 
+    def look_ahead(self, call: VchCall, desired: VchInputs) -> tuple[None, Foresight]:
+        from providers.vic.resources.surroundings import missing, refuse_taken
+
+        names = call.client.names()
+        problems = missing(desired, names)
+        if call.creating and not problems:
+            mark = Marks(self.thing(desired)).read()
+            vch = self._found(call, call.client.site(), desired, mark)
+            # One that is to be replaced is in the program, and claimed.
+            known = vch is not None and (desired.adopt or CLAIMS.has(self._key(vch.id)))
+            ours = mark is not None and (mark.begun if vch is None else mark.fits(vch.id))
+            if not (known or ours):
+                refuse_taken(desired, self.describe(desired), vch, names)
+        return None, Foresight(problems)
+
     def replaces(self, change: Change, desired: VchInputs) -> bool:
         return decisions.step_of(change, desired)[0] is Step.REPLACE
 
@@ -213,7 +237,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return decisions.foretold(changes, desired, there)
 
     def claims(self, desired: VchInputs, there: VchState) -> Mapping[str, str]:
-        return {f"{self._server()} {there.vm_id}": f"VCH {there.name}"}
+        return {self._key(there.vm_id): f"VCH {there.name}"}
 
     def marked(self, state: VchState, failed: Mapping[str, str]) -> VchState:
         return state
@@ -229,7 +253,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     # What is done
 
     def apply(self, call: VchCall, desired: VchInputs, there: VchState | None) -> Mapping[str, str]:
-        self._refuse_at_work(call, desired)
+        there = self._afterwards(call, desired, there)
         if there is None:
             self._create(call, desired)
             return {}
@@ -260,7 +284,11 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return failed
 
     def remove(self, call: VchCall, desired: VchInputs, there: VchState) -> Mapping[str, str] | None:
-        self._refuse_at_work(call, desired)
+        left = self._afterwards(call, desired, there)
+        if left is None:
+            self.clear(call, desired)
+            return None
+        there = left
         decisions.refuse_delete(there)
         marks = Marks(self.thing(desired))
         self._delete(call, desired, there, desired.force_destroy_volumes)
@@ -270,6 +298,18 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         else:
             call.say(f"VCH {there.name}: is deleted; {decisions.kept(there)}")
         return None
+
+    def clear(self, call: VchCall, desired: VchInputs) -> None:
+        self._await_at_work(call, desired)
+        marks = Marks(self.thing(desired))
+        mark = marks.read()
+        for left in self._remains(call, desired) if mark is not None and mark.begun else []:
+            others = [one for one in left.machines if one != desired.name]
+            if others:
+                call.say(f"VCH {desired.name}: is gone; its container VMs {', '.join(others)} stay in {left.path}")
+            else:
+                call.client.clear(left, desired.name)
+        marks.forget()
 
     # How it is done
 
@@ -355,14 +395,15 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             call.learned[_BUNDLE] = bundle
             self._learn(call, finished)
             return
-        raise finished.failure(self.describe(desired))
+        failure = finished.failure(self.describe(desired))
+        with suppress(DrydockError):  # it stays then, and the next run removes it
+            self._clear_remains(call, desired, marks)
+        raise failure
 
     def _clear_remains(self, call: VchCall, desired: VchInputs, marks: Marks) -> None:
         """A pool or folder of that name without a VCH makes create fail; only what is of our own VCH is removed."""
         mark = marks.read()
-        for left in call.client.remains(desired.name):
-            if not _within(left.path, desired, anywhere=left.kind == FOLDER):
-                continue
+        for left in self._remains(call, desired):
             others = [one for one in left.machines if one != desired.name]
             if mark is None or not mark.begun:
                 said = f"has no VCH but the VMs {', '.join(others)}" if others else "exists already"
@@ -382,6 +423,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
                 )
             call.say(f"VCH {desired.name}: removing the {left.kind} {left.path} that is left of it")
             call.client.clear(left, desired.name)
+
+    def _remains(self, call: VchCall, desired: VchInputs) -> list[Remains]:
+        found = call.client.remains(desired.name)
+        return [one for one in found if _within(one.path, desired, anywhere=one.kind == FOLDER)]
 
     def _finish(self, call: VchCall, desired: VchInputs, there: VchState) -> None:
         """What a create that was killed or timed out has left, and what doesn't run: away with it, and once more."""
@@ -433,6 +478,14 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         options = Options(id=there.vm_id)
         call.say(f"VCH {there.name}: upgrading from {there.version} to {bundle.version}, usually some minutes")
         finished = self._run(call, Command.UPGRADE, desired, bundle, options)
+        if finished.verdict.ending is Ending.ROLLED_BACK:
+            raise Permanent(
+                f"the upgrade to {bundle.version} failed ({finished.verdict.told_cause}); "
+                f"vic-machine has put it back to {there.version}",
+                on=self.describe(desired),
+                remedy="See why the new version doesn't come up, or give it more time (timeout_s), then run it again. "
+                f"Its whole log: {finished.log}",
+            )
         if not finished.verdict.succeeded:
             raise finished.failure(self.describe(desired))
         call.learned[_BUNDLE] = bundle
@@ -555,14 +608,28 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         left = [one for one in call.client.leftovers(self.thing(desired)) if one.command is Command.CREATE]
         return next((of_files(one.made) for one in reversed(left) if one.made), None)
 
-    def _refuse_at_work(self, call: VchCall, desired: VchInputs) -> None:
-        busy = [one for one in call.client.leftovers(self.thing(desired)) if one.at_work]
-        if busy:
-            raise Permanent(
-                f"an earlier run's vic-machine {busy[0].command.value} (process {busy[0].pid}) is still at work",
-                on=self.describe(desired),
-                remedy="It must not be killed: wait until it has ended, then run it again.",
-            )
+    def _await_at_work(self, call: VchCall, desired: VchInputs) -> bool:
+        """Waits for a vic-machine that a killed run has left at work; whether there was one."""
+        for waited in range(int((2 * desired.timeout_s + STILL_AT_WORK_S) / LOOK_S)):
+            busy = [one for one in call.client.leftovers(self.thing(desired)) if one.at_work]
+            if not busy:
+                return waited > 0
+            if not waited:
+                which = f"vic-machine {busy[0].command.value} (process {busy[0].pid})"
+                call.say(f"VCH {desired.name}: waiting for an earlier run's {which} to end")
+            call.client.wait(LOOK_S)
+        raise Permanent(
+            f"an earlier run's vic-machine {busy[0].command.value} (process {busy[0].pid}) is still at work",
+            on=self.describe(desired),
+            remedy="It must not be killed: wait until it has ended, then run it again.",
+        )
+
+    def _afterwards(self, call: VchCall, desired: VchInputs, there: VchState | None) -> VchState | None:
+        """What is there once nobody of ours is at work any more."""
+        if not self._await_at_work(call, desired):
+            return there
+        call.client.site(fresh=True)
+        return self.observe(call, desired)
 
     def _bundle(self, call: VchCall, desired: VchInputs, there: VchState | None = None) -> Bundle:
         """The bundle of the arguments; for an existing VCH that which it was made with, where that is known."""
@@ -632,6 +699,9 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         from providers.esxi.vsphere import Endpoint
 
         return {"ops_user": Endpoint.of(self.settings).user, "ops_password": _ADMINISTRATOR}
+
+    def _key(self, id_: str) -> str:
+        return f"{self._server()} {id_}"
 
     def _server(self) -> str:
         return self.settings.value("vsphere:vsphereServer", "VSPHERE_SERVER") or "vCenter"

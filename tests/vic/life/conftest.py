@@ -20,7 +20,7 @@ from tests.vic.life.vch import IMPORTS, LivingVch
 @pytest.fixture(scope="session")
 def vic_lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
     parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-vic-", dir=parent)), marker_passwords)
+    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-vic-", dir=parent)), marker_passwords, control=True)
     try:
         one.up(["site", "bundles", "registry"])
         yield one

@@ -27,8 +27,8 @@ import pulumi
 from providers.vic.resources import Bundle, VirtualContainerHost
 
 given = json.loads(pathlib.Path("arguments.json").read_text())
-version, source = given.pop("version"), given.pop("source")
-bundle = Bundle("bundle", version=version, source=source)
+version, source, sha256 = given.pop("version"), given.pop("source"), given.pop("sha256", None)
+bundle = Bundle("bundle", version=version, source=source, sha256=sha256)
 place = {"version": bundle.version, "source": bundle.source, "sha256": bundle.sha256}
 vch = VirtualContainerHost("vch", bundle=place, **given)
 for name in ("vm_id", "version", "docker_host", "server_name", "docker_api", "portal", "power", "not_after"):
