@@ -99,9 +99,9 @@ def test_what_a_vch_names_is_held_against_the_vcenter_with_near_names() -> None:
 
         endpoint = SimpleNamespace(label="vCenter vc")
 
-        def collect(self, kinds: Any) -> list[tuple[Any, dict[str, str]]]:
-            there = [(vim.Datastore, "vmfs01"), (vim.Network, "bridge"), (vim.ClusterComputeResource, "Cluster")]
-            return [(kind(name, None), {"name": name}) for kind, name in there]
+        def collect(self, kinds: Any, roots: Any = None) -> list[tuple[Any, dict[str, str]]]:
+            there = [(vim.Datastore, "vmfs01"), (vim.Network, "bridge"), (vim.ComputeResource, "Cluster")]
+            return [(kind(name, None), {"name": name}) for kind, name in there if kind in kinds]
 
     vch = {
         "name": "v",
@@ -117,8 +117,8 @@ def test_what_a_vch_names_is_held_against_the_vcenter_with_near_names() -> None:
     found = vcenter_names.missing(Session(), Settings.from_values({"drydock:vch": vch}))  # type: ignore[arg-type]
 
     assert found == [
-        "setting vch.image_store: vCenter vc has no datastore 'vmfs1'; did you mean 'vmfs01'?",
-        "setting vch.bridge_network: vCenter vc has no network 'brigde'; did you mean 'bridge'?",
+        "setting vch.image_store: vCenter vc: there is no datastore 'vmfs1'; there is vmfs01",
+        "setting vch.bridge_network: vCenter vc: there is no network 'brigde'; there is bridge",
     ]
 
 
