@@ -24,6 +24,7 @@ from providers.kit.secrets import Settings, redact
 from providers.vic import bundle as bundles
 from providers.vic.bundle import Bundle, Source
 from providers.vic.command_line import CommandLine
+from providers.vic.docker_api import Entrance
 from providers.vic.flags import Command
 from providers.vic.output import Ending, Line, Verdict
 from providers.vic.resources import VchProvider, decisions
@@ -192,6 +193,9 @@ class _Notebook(VicSession):
 
     def mount(self, id_: str, iso: str) -> None:
         self._plan.also.append(f"put {iso} into the CD-ROM of {id_}, with a restart")
+
+    def stop(self, entrance: Entrance | None, machines: list[str]) -> None:
+        self._plan.also.append(f"stop the containers in the VMs {', '.join(machines)}")
 
     def clear(self, left: Remains, name: str) -> None:
         self._plan.also.append(f"remove the {left.kind} {left.path} that is left of an earlier VCH")

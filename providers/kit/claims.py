@@ -13,6 +13,7 @@ class Claims:
         self._lock = threading.Lock()
         self._owners: dict[str, str] = {}
         self._wanted: set[str] = set()
+        self._given_up: set[str] = set()
 
     def want(self, owner: str) -> None:
         """Notes that the program of this run asks for a resource; a refresh asks for none."""
@@ -46,11 +47,22 @@ class Claims:
         with self._lock:
             return thing in self._owners
 
+    def give_up(self, thing: str) -> None:
+        """Notes that this run replaces a thing and may lose what is on it; its delete alone knows nothing of that."""
+        with self._lock:
+            self._given_up.add(thing)
+
+    def is_given_up(self, thing: str) -> bool:
+        """Whether this run may lose what is on a thing."""
+        with self._lock:
+            return thing in self._given_up
+
     def clear(self) -> None:
         """What the end of the process does."""
         with self._lock:
             self._owners.clear()
             self._wanted.clear()
+            self._given_up.clear()
 
 
 CLAIMS = Claims()

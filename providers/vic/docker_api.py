@@ -1,4 +1,4 @@
-"""A look at a VCH's Docker API: whether it runs, its volume stores, volumes and API version; changes nothing.
+"""A VCH's Docker API: whether it runs, its volume stores, volumes and API version; and stopping containers.
 
 The server is known by the certificate that vic-machine gave it (it stands in the VM's settings), not by its name: what
 a VCH is called and where it is reached often differ (facts/vic-machine.md).
@@ -10,7 +10,7 @@ import hashlib
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ from providers.kit.tls import as_file
 PLAIN_PORT, TLS_PORT, PORTAL_PORT = 2375, 2376, 2378
 RUNNING = "RUNNING"
 LOOK_TIMEOUT_S = 10.0
+STOP_GRACE_S = 10.0  # as `docker stop`
+STOP_LIMIT_S = 60.0
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
 
 
@@ -90,6 +92,13 @@ def look(entrance: Entrance) -> View:
     except (HTTPError, OSError) as error:
         cause = getattr(error, "reason", error)
         return View(f"its Docker API at {entrance.address}:{entrance.port} doesn't answer ({type(cause).__name__})")
+
+
+def stop(entrance: Entrance) -> None:
+    """Asks every container that runs to end, and has it ended where it doesn't; what can't be asked goes on."""
+    with suppress(HTTPError, OSError), _connected(entrance) as pool:
+        for one in _asked(pool, "/containers/json") or []:
+            pool.request("POST", f"/containers/{one['Id']}/stop?t={STOP_GRACE_S:.0f}", timeout=STOP_LIMIT_S)
 
 
 def _store(volume: Mapping[str, Any]) -> str:

@@ -106,3 +106,26 @@ def test_the_dns_servers_are_changed_in_place(running: Site) -> None:
     assert running.outputs()["vch"]["id"] == before
     running.up("--expect-no-changes")
     assert "Sign In" in eyes.page(running.outputs()["app_url"])
+
+
+def test_what_needs_a_replacement_is_refused_until_it_may_lose_the_containers_which_are_then_made_again(
+    running: Site,
+) -> None:
+    url = running.outputs()["app_url"]
+    password = running.environment["DRYDOCK_GOGS_ADMIN_PASSWORD"]
+    eyes.page(url)
+    eyes.api(f"{url}api/v1/user/repos", ADMIN, password, "POST", {"name": "kept"})
+    before = running.outputs()["vch"]["id"]
+
+    running.settings(vch__image_store="LocalDS_0/others")
+    refused = running.preview(expect=1)
+    running.settings(vch__replace_protection=False)
+    running.up()
+    url = running.outputs()["app_url"]
+    eyes.page(url)
+
+    assert "which is refused: its stores hold the volumes" in refused and "gogsapp" in refused
+    assert running.outputs()["vch"]["id"] != before
+    assert eyes.api(f"{url}api/v1/repos/{ADMIN}/kept", ADMIN, password)["name"] == "kept"
+    running.up("--expect-no-changes")
+    assert running.is_clean()

@@ -193,6 +193,12 @@ class FakeSite:
     def leftovers(self, thing: str) -> list[Leftover]:
         return self.left
 
+    def stop(self, entrance: Entrance | None, machines: list[str]) -> None:
+        self.calls.append(f"stop {' '.join(machines)}")
+        for one in self.vchs:
+            for container in one.containers:
+                container.power = "poweredOff"
+
     def wait(self, seconds: float) -> None:
         self.waited_s += seconds
 

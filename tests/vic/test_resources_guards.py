@@ -54,6 +54,21 @@ def test_without_protection_a_replacement_keeps_the_volume_stores(ground: Ground
     assert ground.site.data == {"VMFS01/VCHPOOL/volumes": ["gogs-data"]}
 
 
+def test_without_protection_a_replacement_stops_the_containers_that_it_loses_and_a_destroy_still_refuses(
+    ground: Ground,
+) -> None:
+    ground.made().containers.append(FakeContainer("gogs-web"))
+    ground.stack.refresh()
+    [refused] = ground.stack.destroy().errors
+
+    run = ground.up(bridge_network="LSW11_Bridge", replace_protection=False)
+
+    assert "the containers gogs-web run" in refused
+    assert not run.failed, run.text
+    assert [one[0] for one in ground.changing] == ["delete", "create"] and "--force" not in ground.changing[0]
+    assert [one.partition(" ")[0] for one in ground.site.calls] == ["stop"]
+
+
 @pytest.mark.parametrize(
     ("version", "more", "told"),
     [

@@ -290,6 +290,19 @@ class VicSession:
         """What its Docker API tells."""
         return docker_api.look(entrance)
 
+    def stop(self, entrance: Entrance | None, machines: list[str]) -> None:
+        """Stops containers.
+
+        Args:
+            entrance: the way to the VCH's Docker API, where there is one.
+            machines: their VMs, which are switched off where they still run then: managed object ids.
+        """
+        if entrance is not None:
+            docker_api.stop(entrance)
+        for one in machines:
+            self._power_off(one)
+        self._forget_read()
+
     def wait(self, seconds: float) -> None:
         """Gives it time."""
         time.sleep(seconds)

@@ -234,7 +234,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return decisions.step_of(change, desired)[0] is Step.REPLACE
 
     def foretell(self, desired: VchInputs, there: VchState, changes: Sequence[Change]) -> str:
-        return decisions.foretold(changes, desired, there)
+        told = decisions.foretold(changes, desired, there)
+        if Step.REPLACE in decisions.steps(changes, desired) and not desired.replace_protection:
+            CLAIMS.give_up(self._key(there.vm_id))
+        return told
 
     def claims(self, desired: VchInputs, there: VchState) -> Mapping[str, str]:
         return {self._key(there.vm_id): f"VCH {there.name}"}
@@ -289,7 +292,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             self.clear(call, desired)
             return None
         there = left
-        decisions.refuse_delete(there)
+        if there.running and CLAIMS.is_given_up(self._key(there.vm_id)):
+            self._stop_containers(call, desired, there)
+        else:
+            decisions.refuse_delete(there)
         marks = Marks(self.thing(desired))
         self._delete(call, desired, there, desired.force_destroy_volumes)
         marks.forget()
@@ -359,6 +365,13 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         pooled = [one.id for one, places in found.items() if "pool" in places]
         filed = [one.id for one, places in found.items() if "folder" in places]
         call.client.gather(there.name, vch.home, pooled, vch.folder, filed)
+
+    def _stop_containers(self, call: VchCall, desired: VchInputs, there: VchState) -> None:
+        call.say(f"VCH {there.name}: stopping the containers {', '.join(there.running)}, which its replacement loses")
+        vch = self._there(call)
+        entrance = entrance_of(vch, fitting(client_material(desired.settings(), None, there), vch))
+        machines = [one.id for one in call.client.site().containers_of(vch) if one.power == "poweredOn"]
+        call.client.stop(entrance, machines)
 
     def _power_on(self, call: VchCall, there: VchState) -> None:
         now = call.client.site().by_id(there.vm_id)
