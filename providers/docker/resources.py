@@ -13,6 +13,7 @@ import pulumi
 from pulumi.runtime.rpc import UNKNOWN
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from providers.kit.claims import CLAIMS
 from providers.kit.difference import Change, compare, plain
 from providers.kit.errors import DrydockError, Permanent, Unreachable, Untrusted
 from providers.kit.model import Inputs, Memory, State, holds
@@ -109,9 +110,13 @@ class DockerProvider(Provider[I, S, "Engine"]):
             return None
         return last.model_copy(update={"in_sight": False})
 
-    def counts_as_gone(self, last: S, error: DrydockError) -> bool:
-        """What neither a refresh nor we could see; a host that only was off is refused by its own resource."""
-        return not last.in_sight and isinstance(error, (Unreachable, Untrusted))
+    def counts_as_gone(self, desired: I, last: S, error: DrydockError) -> bool:
+        """On a host that this run has removed, or which neither a refresh nor we could see.
+
+        One that only was off is refused by its own resource.
+        """
+        removed = desired.connection is not None and CLAIMS.is_gone(desired.connection.host)
+        return (removed or not last.in_sight) and isinstance(error, (Unreachable, Untrusted))
 
     def changes(self, olds: Mapping[str, Any], given: Mapping[str, Any]) -> list[Change]:
         """Another address is another host, so a replacement; with other TLS material it is only looked at anew."""

@@ -14,6 +14,7 @@ class Claims:
         self._owners: dict[str, str] = {}
         self._wanted: set[str] = set()
         self._given_up: set[str] = set()
+        self._gone: set[str] = set()
 
     def want(self, owner: str) -> None:
         """Notes that the program of this run asks for a resource; a refresh asks for none."""
@@ -57,12 +58,23 @@ class Claims:
         with self._lock:
             return thing in self._given_up
 
+    def went(self, host: str) -> None:
+        """Notes that this run has removed a host, with all that was on it."""
+        with self._lock:
+            self._gone.add(host)
+
+    def is_gone(self, host: str) -> bool:
+        """Whether this run has removed a host."""
+        with self._lock:
+            return host in self._gone
+
     def clear(self) -> None:
         """What the end of the process does."""
         with self._lock:
             self._owners.clear()
             self._wanted.clear()
             self._given_up.clear()
+            self._gone.clear()
 
 
 CLAIMS = Claims()

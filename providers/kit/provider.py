@@ -249,7 +249,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
         """What the state says of a thing while its system can't be asked; `None` where that is an error."""
         return None
 
-    def counts_as_gone(self, last: S, error: DrydockError) -> bool:
+    def counts_as_gone(self, desired: I, last: S, error: DrydockError) -> bool:
         """Whether a thing that is to be removed counts as gone where its system can't be asked."""
         return False
 
@@ -358,7 +358,7 @@ class Provider(ResourceProvider, Generic[I, S, C]):
             try:
                 failed = self._try(desired, memory, attempt, last)
             except DrydockError as error:
-                if not self.counts_as_gone(last, error):
+                if not self.counts_as_gone(desired, last, error):
                     raise
                 pulumi.log.warn(redact(f"{self.describe(desired)}: is forgotten: {error.on}: {error.what}"))
                 failed = None

@@ -8,6 +8,7 @@ import pytest
 from pulumi.runtime.rpc import UNKNOWN
 
 from providers.docker.resources import ContainerProvider, DockerProvider, NetworkProvider
+from providers.kit.claims import CLAIMS
 from providers.kit.errors import Authentication, DrydockError, Unreachable, Untrusted
 from providers.kit.provider import Failed
 from providers.kit.retry import RetryPolicy
@@ -120,3 +121,16 @@ def test_a_preview_in_which_the_host_is_changed_doesnt_say_that_all_on_it_will_b
     assert host.changes(made, connection=UNKNOWN) == []
     assert host.changes(made, connection={"host": UNKNOWN}, restart="always") == ["restart"]
     assert host.changes(host.create(), connection={"host": UNKNOWN}) == ["connection"]
+
+
+def test_what_was_on_a_host_that_this_run_has_removed_counts_as_gone(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = host.create(**MADE)
+    fails(monkeypatch, OFF)
+    CLAIMS.went(MADE["connection"]["host"])
+
+    ContainerProvider().delete("gogs/web/1", made)
+    CLAIMS.clear()
+
+    assert "docker.Container 'gogsapp': is forgotten: Docker host" in capsys.readouterr().err

@@ -298,6 +298,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             decisions.refuse_delete(there)
         marks = Marks(self.thing(desired))
         self._delete(call, desired, there, desired.force_destroy_volumes)
+        CLAIMS.went(there.docker_host)
         marks.forget()
         if desired.force_destroy_volumes:
             call.say(f"VCH {there.name}: is deleted, with its volume stores")
