@@ -27,6 +27,8 @@ UPDATE_IN_PROGRESS = "UpdateInProgress"
 ROLES = ("client", "public", "management")
 BRIDGE = "bridge"
 COMPONENTS = ("vicadmin", "docker-personality", "port-layer")
+# Written by the appliance once it has booted (facts/vic-machine.md).
+STARTED_KEYS = tuple(f"{PREFIX}.init.sessions|{component}.started" for component in COMPONENTS)
 MOST_READS = 5
 
 # The keys by which a VM is known for a VCH, and for a VCH's container.

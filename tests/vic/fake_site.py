@@ -21,7 +21,7 @@ from providers.vic.output import Line, Reading
 from providers.vic.resources.remains import Remains
 from providers.vic.resources.session import Names
 from providers.vic.runner import Finished, Leftover, Usage
-from providers.vic.vm import ContainerVm, Extra, Site, Vch
+from providers.vic.vm import COMPONENTS, ContainerVm, Extra, Site, Vch
 from tests.vic.given import THUMBPRINT, pair
 
 BUILDS = {"1.1.1": ("10711", "56a309f"), "1.5.6": ("21029", "2be3feb"), "1.5.7": ("21700", "0000000")}
@@ -398,6 +398,7 @@ class FakeSite:
             values["/cert/HostCertificate/Cert"] = base64.b64encode(one.certificate.encode()).decode()
         if one.authority is not None:
             values["/cert/CertificateAuthorities"] = base64.b64encode(one.authority.encode()).decode()
+        values |= {f".init.sessions|{component}.started": "true" for component in COMPONENTS}
         extra = {f"guestinfo.vice.{key}": value for key, value in values.items()}
         extra["UpdateInProgress"] = "true" if one.in_progress else "false"
         own = one.pool == one.home

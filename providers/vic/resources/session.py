@@ -103,6 +103,9 @@ class VicSession:
             return found
 
     def power_on(self, id_: str) -> None:
+        """On; what it reported of its last boot is emptied first, as vic-machine does, so that it must report anew."""
+        emptied = [vim.option.OptionValue(key=key, value="") for key in vm.STARTED_KEYS]
+        self._done(lambda: self._machine(id_).ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=emptied)), id_)
         self._done(self._machine(id_).PowerOnVM_Task, id_)
 
     def restart(self, id_: str) -> None:

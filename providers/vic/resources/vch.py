@@ -518,7 +518,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         )
 
     def _comes_up(self, call: VchCall, desired: VchInputs, there: VchState) -> bool:
-        """Waits until its Docker API says RUNNING, as long as vic-machine would."""
+        """Waits until it has reported and its Docker API says RUNNING, as long as vic-machine would."""
         end = time.monotonic() + desired.timeout_s
         for _ in range(int(desired.timeout_s / LOOK_S)):
             vch = call.client.site(fresh=True).by_id(there.vm_id)
@@ -526,9 +526,10 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
                 return False
             material = fitting(client_material(desired.settings(), None, there), vch)
             entrance = entrance_of(vch, material)
-            if entrance is not None and vch.tls_mode is TlsMode.MUTUAL and not entrance.client_cert:
+            has_reported = all(vch.started.values())  # else it may still be what is on its way down
+            if has_reported and entrance is not None and vch.tls_mode is TlsMode.MUTUAL and not entrance.client_cert:
                 return True  # nobody here can look
-            if entrance is not None and call.client.look(entrance).status == RUNNING:
+            if has_reported and entrance is not None and call.client.look(entrance).status == RUNNING:
                 return True
             if time.monotonic() > end:
                 return False
