@@ -110,7 +110,7 @@ def _look(outputs: Mapping[str, Any], stack: str, hint: str | None) -> Iterable[
         yield hint
     vch = outputs.get("vch") or {}
     if vch.get("name"):
-        yield f"python -m ops vch inspect {vch['name']} --stack {stack}"
+        yield f".venv/bin/python -m ops vch inspect {vch['name']} --stack {stack}"
     elif outputs.get("docker_host"):
         yield f"docker -H {outputs['docker_host']} ps"
     yield f"pulumi stack output --stack {stack}"

@@ -51,7 +51,7 @@ def test_with_a_vch_one_looks_at_the_vch() -> None:
     text = summary.after_up({**OUTPUTS, "vch": vch}, stack="lab", look_hint=None)
 
     assert "  VCH           vch1  1.5.6  https://10.0.0.9:2378\n" in text
-    assert "  Look          python -m ops vch inspect vch1 --stack lab\n" in text
+    assert "  Look          .venv/bin/python -m ops vch inspect vch1 --stack lab\n" in text
 
 
 def test_the_summary_of_a_vm_alone_on_another_stack() -> None:
