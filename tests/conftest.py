@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pulumi
@@ -26,18 +27,26 @@ def marker_passwords() -> dict[str, str]:
     return {name: f'mk{number}"Zü+/% {name}~Q7' for number, name in enumerate(NAMES)}
 
 
-@pytest.fixture(scope="session")
-def lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
-    """A whole lab; its state in memory where that is possible, since the disk is what makes engines slow."""
+@contextmanager
+def running_lab(
+    passwords: Mapping[str, str] | None = None, parts: Collection[str] | None = None, *, control: bool = False
+) -> Iterator[Lab]:
+    """A lab as long as the block lasts; its state in memory where that is possible: the disk makes engines slow."""
     parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-    state = Path(tempfile.mkdtemp(prefix="drydock-", dir=parent))
-    one = Lab(state, marker_passwords)
+    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-", dir=parent)), passwords, control=control)
     try:
-        one.up()
+        one.up(parts)
         yield one
     finally:
         one.down()
-        shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(one.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
+    """A whole lab."""
+    with running_lab(marker_passwords) as one:
+        yield one
 
 
 @pytest.fixture

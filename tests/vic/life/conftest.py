@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.supervisor import Lab
-from tests.conftest import MEMORY_DISK
-from tests.program import Program
-from tests.vic.life.vch import IMPORTS, LivingVch
+from tests.conftest import running_lab
+from tests.vic.life.vch import LivingVch
 
 
 @pytest.fixture(scope="session")
 def vic_lab(marker_passwords: dict[str, str]) -> Iterator[Lab]:
-    parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-vic-", dir=parent)), marker_passwords, control=True)
-    try:
-        one.up(["site", "bundles", "registry"])
+    with running_lab(marker_passwords, ["site", "bundles", "registry"], control=True) as one:
         yield one
-    finally:
-        one.down()
-        shutil.rmtree(one.state, ignore_errors=True)
 
 
 @pytest.fixture
 def vch(vic_lab: Lab, tmp_path: Path) -> Iterator[LivingVch]:
-    one = LivingVch(vic_lab, Program.made(tmp_path, vic_lab.environment(), IMPORTS), f"vch-{uuid.uuid4().hex[:6]}")
+    one = LivingVch.fresh(vic_lab, tmp_path)
     yield one
     one.cleared()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tarfile
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from pyVmomi import vim
 from lab import processes
 from lab.parts.vcenter import USER
 from lab.supervisor import Lab
-from tests.conftest import MEMORY_DISK
+from tests.conftest import running_lab
 from tests.lab.site.conftest import probe_of, pull_probe, until
 from tests.program import Program
 from tests.site import eyes
@@ -417,18 +415,13 @@ def _over(engine: Any) -> DockerClient:
 @pytest.fixture(scope="module")
 def own_lab() -> Iterator[Lab]:
     """A lab whose vCenter's certificate and password change."""
-    one = Lab(Path(tempfile.mkdtemp(prefix="drydock-own-", dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None)))
-    try:
-        one.up(["site", "bundles"])
+    with running_lab(parts=["site", "bundles"]) as one:
         yield one
-    finally:
-        one.down()
-        shutil.rmtree(one.state, ignore_errors=True)
 
 
 @pytest.fixture
 def own(own_lab: Lab, tmp_path: Path) -> Iterator[LivingVch]:
-    one = LivingVch(own_lab, Program.made(tmp_path, own_lab.environment(), IMPORTS), f"vch-{uuid.uuid4().hex[:6]}")
+    one = LivingVch.fresh(own_lab, tmp_path)
     yield one
     one.cleared()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class LivingVch:
     lab: Lab
     program: Program
     name: str
+
+    @classmethod
+    def fresh(cls, lab: Lab, base: Path) -> LivingVch:
+        """With a name of its own and a program on a new backend; nothing of it is made yet."""
+        return cls(lab, Program.made(base, lab.environment(), IMPORTS), f"vch-{uuid.uuid4().hex[:6]}")
 
     def declare(self, version: str = "1.5.6", **changes: Any) -> None:
         """Writes what the program asks for; an argument that is given as None is left out."""
