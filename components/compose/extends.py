@@ -73,7 +73,7 @@ def _service(base: Base, name: str, folder: FilePath, load: Load, seen: Seen) ->
 
 def _other(file: FilePath, name: str, place: Place, load: Load) -> Base:
     if not file.exists():
-        raise ComposeError(place, f"services.{name}.extends: there is no file {file}")
+        raise ComposeError(place, f"services.{name}.extends: there is no file {Place(file)}")
     return load(file)
 
 
@@ -100,4 +100,4 @@ def _reference(extends: Any, name: str, place: Place) -> tuple[str, str]:
 def _missing(wanted: str, other: Base) -> str:
     near = difflib.get_close_matches(wanted, other.services, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else f"; there are: {', '.join(sorted(other.services))}"
-    return f"{other.file} has no service '{wanted}'{hint}"
+    return f"{Place(other.file)} has no service '{wanted}'{hint}"

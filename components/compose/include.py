@@ -50,7 +50,7 @@ def included(data: Map, folder: FilePath, variables: Mapping[str, str], load: Ca
     if entries is None:
         return data
     if not isinstance(entries, Seq):
-        raise ComposeError(data.place_of("include") or "", "include: must be a list of files")
+        raise ComposeError(data.place_of("include"), "include: must be a list of files")
     for item, place in entries.pairs():
         one = _entry(item, folder, variables, place or Place(folder))
         _put(load(one), data, one.place)
@@ -64,7 +64,7 @@ def _entry(item: Any, folder: FilePath, variables: Mapping[str, str], place: Pla
         raise ComposeError(place, "include: an entry needs a 'path': the compose file")
     for file in files:
         if not file.exists():
-            raise ComposeError(place, f"include: there is no file {file}")
+            raise ComposeError(place, f"include: there is no file {Place(file)}")
     own = given.get("project_directory")
     inside = FilePath(absolute(own, folder)) if isinstance(own, str) and own else files[0].parent
     found: dict[str, str] = {}

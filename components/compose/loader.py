@@ -84,7 +84,9 @@ class Loader:
     def _included(self, one: Included, file: FilePath) -> Map:
         inside = (*self.inside, file)
         if one.files[0] in inside:
-            raise ComposeError(one.place, f"include: the files include each other in a circle, {one.files[0]} itself")
+            raise ComposeError(
+                one.place, f"include: the files include each other in a circle, {Place(one.files[0])} itself"
+            )
         return replace(self, folder=one.folder, variables=one.variables, inside=inside).model(one.files)
 
     def _documents(self, file: FilePath) -> list[Document]:

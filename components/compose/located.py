@@ -13,14 +13,16 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands; lines and columns count from 1."""
+    """Where something stands; lines and columns count from 1. A file below the working folder is told from there."""
 
     file: FilePath
     line: int = 0
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else str(self.file)
+        here = FilePath.cwd()
+        file = self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
+        return f"{file}:{self.line}:{self.column}" if self.line else str(file)
 
 
 class ComposeError(Exception):
@@ -52,7 +54,7 @@ def text_file(file: FilePath) -> str:
         raise ComposeError(Place(file), "can't be read: it is no text in UTF-8") from None
 
 
-class Wrong(Exception):
+class Wrong(ValueError):
     """What is wrong with a value whose place the raiser doesn't know; whoever does makes it a ComposeError.
 
     Args:

@@ -81,12 +81,23 @@ class Project:
         Raises:
             ComposeError: a value is none that its key takes.
         """
+        extensions = {key: value for key, value in self.data.items() if key.startswith("x-")}
+        return {**self._shaped(self._used()), **extensions}
+
+    @cached_property
+    def everything(self) -> dict[str, Any]:
+        """The same with what no active service uses, and services that are off.
+
+        Raises:
+            ComposeError: a value is none that its key takes.
+        """
+        return self._shaped(self.data)
+
+    def _shaped(self, data: Map) -> dict[str, Any]:
         try:
-            model = shapes.model(self._used())
+            return shapes.model(data)
         except Wrong as error:
             raise ComposeError(self.place(error.path), f"{dotted(error.path)}: {error.reason}") from None
-        extensions = {key: value for key, value in self.data.items() if key.startswith("x-")}
-        return {**model, **extensions}
 
     def place(self, path: Iterable[str | int]) -> Place:
         """Where something stands; its nearest ancestor where it doesn't."""
@@ -242,7 +253,9 @@ class _Reading:
         labels: dict[str, str] = {}
         for index, (file, place) in enumerate(pairs_of(service.pop("label_file", None) or ())):
             if not FilePath(file).exists():
-                raise ComposeError(place, f"services.{name}.label_file[{index}]: there is no file {file}")
+                raise ComposeError(
+                    place, f"services.{name}.label_file[{index}]: there is no file {Place(FilePath(file))}"
+                )
             labels.update(env_file.read(FilePath(file), {}, before=labels))
         if labels:
             _put_behind(service, "labels", labels, shapes.texts_by_name(service.get("labels") or ()))
@@ -261,7 +274,7 @@ class _Reading:
                 found.update(env_file.read_raw(file, outside) if raw else self._read_env_file(file, outside, found))
             elif one.get("required") not in (False, "false"):
                 where = one.place_of("path") or place
-                raise ComposeError(where, f"{at}: there is no file {file}; 'required: false' lets it be missing")
+                raise ComposeError(where, f"{at}: there is no file {Place(file)}; 'required: false' lets it be missing")
         return found
 
     def _read_env_file(self, file: FilePath, outside: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:

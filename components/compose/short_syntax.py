@@ -52,7 +52,9 @@ def _range(text: str, whole: str) -> tuple[int, int]:
     if found is None:
         raise Wrong(f"port '{whole}' is not of the form {_PORTS}")
     first, last = int(found[1]), int(found[2] or found[1])
-    if last < first or last > _HIGHEST_PORT:
+    if last < first:
+        raise Wrong(f"port '{whole}': the range {text} ends before it begins; the form is {_PORTS}")
+    if last > _HIGHEST_PORT:
         raise Wrong(f"port '{whole}': {text} is no port or range between 0 and {_HIGHEST_PORT}")
     return first, last
 

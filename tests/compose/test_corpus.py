@@ -27,7 +27,11 @@ def test_every_listed_difference_is_of_a_case_and_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("case", cases(WRONG), ids=_id)
-def test_what_is_wrong_is_told_in_one_line_with_file_line_and_column(case: Case) -> None:
+def test_what_is_wrong_is_told_in_one_line_with_file_line_and_column(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(case.folder)
+
     with pytest.raises(ComposeError) as refused:
         case.ours()
 
