@@ -89,6 +89,7 @@ def _wrong_references(data: Map, active: list[str]) -> Iterator[Problem]:
     for name in active:
         path, service = ("services", name), services[name]
         yield from _wrong_image(path, service)
+        yield from _wrong_contexts(path, service, services, active)
         yield from _wrong_networks(path, service, data)
         yield from _wrong_health(path, service)
         yield from _wrong_dependencies(path, service, services, active)
@@ -111,6 +112,15 @@ def _wrong_image(path: tuple[str, ...], service: Map) -> Iterator[Problem]:
     platforms = build.get("platforms")
     if platforms and service.get("platform") and service["platform"] not in platforms:
         yield (*path, "build", "platforms"), f"must hold the service's own platform, '{service['platform']}'"
+
+
+def _wrong_contexts(path: tuple[str, ...], service: Map, services: Map, active: list[str]) -> Iterator[Problem]:
+    contexts = (service.get("build") or {}).get("additional_contexts") or {}
+    for name, context in contexts.items():
+        kind, _, other = str(context).partition(":")
+        if kind == "service" and (other not in active or services[other].get("build") is None):
+            here = (*path, "build", "additional_contexts", name)
+            yield here, f"there is no service '{other}' that is built{_near(other, active)}"
 
 
 def _wrong_networks(path: tuple[str, ...], service: Map, data: Map) -> Iterator[Problem]:

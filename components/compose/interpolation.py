@@ -97,11 +97,13 @@ class _Text:
 
 
 def _closing(text: str, at: int) -> int:
-    """Where the brace that opens at a position closes; -1 where it never does."""
+    """Where the brace that opens at a position closes; -1 where it never does.
+
+    With more braces inside that open than close, as in ``${A:-{}``, it is the last one, as docker compose has it.
+    """
     depth = 0
     for index in range(at, len(text)):
-        # A brace inside counts only as part of a variable: `${A:-{x}}` ends at the second one by compose's count too.
         depth += (text[index] == "{") - (text[index] == "}")
         if depth == 0:
             return index
-    return -1
+    return text.rfind("}", at)

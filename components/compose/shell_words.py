@@ -43,11 +43,13 @@ class _Words:
             else:
                 self._outside(letter)
         if self._quote:
-            raise Wrong(f"a quote in the command {self._line!r} is never closed")
+            raise Wrong(f"a quote or a parenthesis in the command {self._line!r} is never closed")
         self._end_word()
         return self._words
 
     def _in_quotes(self, letter: str) -> None:
+        if letter == "(" and self._quote == ")":
+            raise Wrong(f"a parenthesis in the command {self._line!r} must be in quotes")
         if letter != self._quote:
             self._add(letter)
             return
@@ -68,8 +70,8 @@ class _Words:
             self._add(letter)
 
     def _substitution(self, letter: str) -> None:
-        """``$(…)`` stays together; nothing is run."""
-        if letter == ")" or not (self._word or "").endswith("$"):
+        """``$(…)`` stays together; nothing is run. So does what stands between two closing ones."""
+        if letter == "(" and not (self._word or "").endswith("$"):
             raise Wrong(f"a parenthesis in the command {self._line!r} must be in quotes")
         self._quote = ")"
         self._add(letter)

@@ -27,6 +27,8 @@ def ports(text: str) -> list[dict[str, Any]]:
     if protocol not in ("tcp", "udp", "sctp") or not target:
         raise Wrong(f"port '{text}' is not of the form {_PORTS}")
     first, last = _range(target, text)
+    if not first:
+        raise Wrong(f"port '{text}': the container has no port 0")
     outside = _range(published, text) if published else None
     if outside and last - first not in (0, outside[1] - outside[0]):
         raise Wrong(f"port '{text}' publishes {published} for {target}: the two ranges must be of the same length")

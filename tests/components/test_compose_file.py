@@ -129,6 +129,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("${EMPTY:-else}[${EMPTY-other}]", "else[]"),
         ("${A:+yes}${NONE:+no}", "yes"),
         ("${NONE:-${EMPTY:-$A}}", "a"),
+        ("${NONE:-{x}}[${NONE:-{}]", "{x}[{]"),
         ("costs 5$, $(date)", "costs 5$, $(date)"),
         ("no variable", "no variable"),
     ],
