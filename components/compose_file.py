@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.compose.interpolation import interpolate, refused
 from components.compose.located import ComposeError, Map, dotted
-from components.compose.project import Project, Request
+from components.compose.project import Project
 from components.compose.project import read as read_project
+from components.compose.sources import Request
 from providers.kit.model import explain
 
 __all__ = ["ComposeError", "ComposeFile", "Mount", "Network", "Port", "Service", "Volume", "interpolate", "read"]

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from components.compose.located import ComposeError
-from components.compose.project import Request, escaped, read
+from components.compose.project import escaped, read
+from components.compose.sources import Request
 from ops.exit_codes import Exit
 
 

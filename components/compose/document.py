@@ -24,6 +24,9 @@ _STR, _NULL, _BOOL, _INT, _FLOAT, _MERGE = (
 )
 _RESET, _OVERRIDE = "!reset", "!override"
 
+_MOST_VALUES = 1_000_000
+"""Aliases of aliases make endless data of a few lines."""
+
 _INTEGER = r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))"
 _NUMBER = r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 
@@ -89,11 +92,15 @@ class _Reader:
     def __init__(self, file: FilePath, text: Text) -> None:
         self._file, self._text = file, text
         self._open: list[yaml.Node] = []
+        self._count = 0
         self.resets: list[Path] = []
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         if any(node is one for one in self._open):
             raise ComposeError(self._place(node), f"{dotted(path)}: the alias refers to what it is part of")
+        self._count += 1
+        if self._count > _MOST_VALUES:
+            raise ComposeError(self._place(node), f"its aliases make more than {_MOST_VALUES} values of the file")
         if node.tag == _OVERRIDE:
             self.resets.append(path)
         self._open.append(node)

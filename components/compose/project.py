@@ -1,59 +1,25 @@
-"""A compose project, read: which files, which variables, and the whole model that comes out of them.
+"""A compose project, read: the whole model that comes out of its files.
 
-Source: Docker's "Compose file reference" and `docker compose config --help`; the order in which file names, `.env`
-files and project names are looked for is docker compose v2.40's.
+Source: Compose specification, "profiles"; what no service uses is left out, as `docker compose config` does.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from components.compose import env_file, shapes
+from components.compose import answer
 from components.compose.checks import check_references
-from components.compose.document import documents
-from components.compose.interpolation import Unset, blank, interpolate
 from components.compose.loader import Loader
-from components.compose.located import ComposeError, Map, Place, Seq, Wrong, dotted, located, pairs_of, place_at
+from components.compose.located import ComposeError, Map, Place, Wrong, dotted, located, place_at
 from components.compose.normal import normal
-from components.compose.plain import text_of
+from components.compose.service_files import add_environment, add_labels
+from components.compose.sources import Request, Sources, find
 
-FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-OVERRIDE_NAMES = (
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-)
 _EVERY_PROFILE = "*"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read.
-
-    Attributes:
-        files: compose files, later ones over earlier ones; none: those of the usual names in the folder or above it.
-        env_files: files of variables; none: `.env` of the project's folder.
-        profiles: which are on; none: those of COMPOSE_PROFILES.
-        name: the project's; none: COMPOSE_PROJECT_NAME, the files' own, the folder's.
-        environment: what variables mean; it goes before every file.
-        folder: where the usual files are looked for and relative paths of this request start.
-        unset: what a variable means that has no value.
-    """
-
-    files: tuple[FilePath, ...] = ()
-    env_files: tuple[FilePath, ...] = ()
-    profiles: tuple[str, ...] = ()
-    name: str = ""
-    environment: Mapping[str, str] | None = None
-    folder: FilePath = FilePath()
-    unset: Unset = blank
 
 
 @dataclass(frozen=True)
@@ -95,7 +61,7 @@ class Project:
 
     def _shaped(self, data: Map) -> dict[str, Any]:
         try:
-            return shapes.model(data)
+            return answer.model(data)
         except Wrong as error:
             raise ComposeError(self.place(error.path), f"{dotted(error.path)}: {error.reason}") from None
 
@@ -141,182 +107,46 @@ def read(request: Request) -> Project:
     Raises:
         ComposeError: with the file, line and column of what is wrong.
     """
-    return _Reading(request).project()
+    sources = find(request)
+    data = Loader(sources.folder, sources.variables, request.unset).model(sources.files)
+    if not data.keys() - {"name"}:
+        raise ComposeError(Place(sources.files[0], 1, 1), "the file is empty: it needs 'services'")
+    written = _keys_of_services(data)
+    normal(data, sources.name, sources.variables)
+    active = _active(data, request, sources)
+    check_references(data, list(active))
+    for name in active:
+        service = data["services"][name]
+        add_environment(name, service, sources.variables, request.unset)
+        add_labels(name, service)
+        _scale(service)
+    return Project(sources.name, sources.files, data, written, active)
 
 
-class _Reading:
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        outside = os.environ if request.environment is None else request.environment
-        self._variables = dict(outside)
-        self._base = FilePath(os.path.abspath(request.folder))
-
-    def project(self) -> Project:
-        files = self._files()
-        folder = files[0].parent
-        self._read_env_files(folder)
-        name = self._name(files, folder)
-        self._variables["COMPOSE_PROJECT_NAME"] = name
-        data = Loader(folder, self._variables, self._request.unset).model(files)
-        if not data.keys() - {"name"}:
-            raise ComposeError(Place(files[0], 1, 1), "the file is empty: it needs 'services'")
-        written = {name: tuple(service or ()) for name, service in (data.get("services") or {}).items()}
-        for service, keys in (data.get("services") or {}).items():
-            if keys is None:
-                data["services"][service] = located({}, data["services"].place_of(service))
-        data = normal(data, name, self._variables)
-        active = self._active(data)
-        check_references(data, list(active))
-        for one in active:
-            self._add_files(one, data["services"][one])
-            _scale(data["services"][one])
-        return Project(name, tuple(files), data, written, active)
-
-    def _files(self) -> list[FilePath]:
-        request = self._request
-        given = [FilePath(os.path.normpath(os.path.join(self._base, one))) for one in request.files]
-        if not given:
-            self._read_env_files(self._base)
-            separator = self._variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-            named = self._variables.get("COMPOSE_FILE")
-            given = [FilePath(os.path.join(self._base, one)) for one in named.split(separator)] if named else []
-        return given or self._usual_files()
-
-    def _usual_files(self) -> list[FilePath]:
-        for folder in (self._base, *self._base.parents):
-            found = [folder / name for name in FILE_NAMES if (folder / name).exists()]
-            if found:
-                overrides = [folder / name for name in OVERRIDE_NAMES if (folder / name).exists()]
-                return found[:1] + overrides[:1]
-        raise ComposeError(Place(self._base), f"there is no compose file ({', '.join(FILE_NAMES)}): name one with -f")
-
-    def _read_env_files(self, folder: FilePath) -> None:
-        """What is there already goes before what the files say."""
-        found: dict[str, str] = {}
-        for file in self._env_files(folder):
-            found.update(env_file.read(file, self._variables, before=found))
-        self._variables = {**found, **self._variables}
-
-    def _env_files(self, folder: FilePath) -> list[FilePath]:
-        given = [os.path.join(self._base, one) for one in self._request.env_files]
-        named = given or [one for one in self._variables.get("COMPOSE_ENV_FILES", "").split(",") if one]
-        if named:
-            return [FilePath(os.path.join(self._base, one)) for one in named]
-        off = self._variables.get("COMPOSE_DISABLE_ENV_FILE", "").lower() in ("1", "t", "true")
-        usual = folder / ".env"
-        return [usual] if usual.is_file() and not off else []
-
-    def _name(self, files: list[FilePath], folder: FilePath) -> str:
-        given = self._request.name or self._variables.get("COMPOSE_PROJECT_NAME", "")
-        if given:
-            if _project_name(given) != given:
-                allowed = "lower-case letters, digits, '-' and '_', a letter or digit first"
-                raise ComposeError("project name", f"'{given}' is not allowed: only {allowed}")
-            return given
-        name, place = self._own_name(files)
-        if place is None:
-            name = _project_name(folder.name)
-        if not name:
-            raise ComposeError(place or Place(folder), "no project name comes of this: give one with -p")
-        return name
-
-    def _own_name(self, files: list[FilePath]) -> tuple[str, Place | None]:
-        found, place = "", None
-        for file in files:
-            for document in documents(file, lambda text, _: text):
-                given = document.data.get("name") if isinstance(document.data, Map) else None
-                if given:
-                    found, place = text_of(given), document.data.place_of("name")
-        if place is None:
-            return "", None
-        try:
-            return _project_name(interpolate(found, self._variables, self._request.unset)), place
-        except Wrong as error:
-            raise ComposeError(place, f"name: {error.reason}") from None
-
-    def _active(self, data: Map) -> tuple[str, ...]:
-        on = self._request.profiles or tuple(
-            one.strip() for one in self._variables.get("COMPOSE_PROFILES", "").split(",")
-        )
-
-        def is_on(service: Map) -> bool:
-            own = service.get("profiles")
-            return not own or _EVERY_PROFILE in on or bool(set(own) & set(on))
-
-        return tuple(name for name, service in (data.get("services") or {}).items() if is_on(service))
-
-    def _add_files(self, name: str, service: Map) -> None:
-        """What `env_file` and `label_file` name goes behind what the service says itself."""
-        found = self._of_env_files(name, service)
-        own = _own_environment(name, service, self._variables)
-        _put_behind(service, "environment", found, own)
-        labels: dict[str, str] = {}
-        for index, (file, place) in enumerate(pairs_of(service.pop("label_file", None) or ())):
-            if not FilePath(file).exists():
-                raise ComposeError(
-                    place, f"services.{name}.label_file[{index}]: there is no file {Place(FilePath(file))}"
-                )
-            labels.update(env_file.read(FilePath(file), {}, before=labels))
-        if labels:
-            _put_behind(service, "labels", labels, shapes.texts_by_name(service.get("labels") or ()))
-
-    def _of_env_files(self, name: str, service: Map) -> dict[str, str]:
-        own = _own_environment(name, service, self._variables)
-        outside = {**{key: value for key, value in own.items() if value is not None}, **self._variables}
-        found: dict[str, str] = {}
-        for index, (one, place) in enumerate(pairs_of(service.pop("env_file", None) or ())):
-            at = f"services.{name}.env_file[{index}]"
-            file, form = FilePath(one["path"]), one.get("format") or ""
-            if form not in ("", "raw", ".env"):
-                raise ComposeError(one.place_of("format") or place, f"{at}.format: '{form}' is not 'raw', the only one")
-            if file.exists():
-                raw = form == "raw"
-                found.update(env_file.read_raw(file, outside) if raw else self._read_env_file(file, outside, found))
-            elif one.get("required") not in (False, "false"):
-                where = one.place_of("path") or place
-                raise ComposeError(where, f"{at}: there is no file {Place(file)}; 'required: false' lets it be missing")
-        return found
-
-    def _read_env_file(self, file: FilePath, outside: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
-        return env_file.read(file, outside, before=found, unset=self._request.unset)
+def _keys_of_services(data: Map) -> dict[str, tuple[str, ...]]:
+    """What the files say of each service; one of which they say nothing is empty from here on."""
+    services = data.get("services") or Map()
+    for name, service in services.items():
+        if service is None:
+            services[name] = located({}, services.place_of(name))
+    return {name: tuple(service) for name, service in services.items()}
 
 
-def _put_behind(service: Map, key: str, found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    if not found and not own:
-        return
-    merged = located({**found, **own}, service.place_of(key))
-    merged.places.update(_places_by_name(service.get(key)))
-    service.put(key, merged, service.places.get(key))
+def _active(data: Map, request: Request, sources: Sources) -> tuple[str, ...]:
+    """The services without profiles, and those of which one is on."""
+    on = set(request.profiles or map(str.strip, sources.variables.get("COMPOSE_PROFILES", "").split(",")))
 
+    def is_on(service: Map) -> bool:
+        own = service.get("profiles")
+        return not own or _EVERY_PROFILE in on or not on.isdisjoint(own)
 
-def _places_by_name(value: Any) -> dict[str, Place]:
-    """Where each key of a mapping or of a list of ``KEY=VALUE`` stands."""
-    if isinstance(value, Seq):
-        return {text_of(item).partition("=")[0]: place for item, place in value.pairs() if place}
-    return dict(value.places) if isinstance(value, Map) else {}
-
-
-def _own_environment(name: str, service: Map, variables: Mapping[str, str]) -> dict[str, str | None]:
-    if service.get("environment") is None:
-        return {}
-    try:
-        own = shapes.environment(service["environment"])
-    except Wrong as error:
-        path = ("environment", *error.path)
-        where = place_at(service, path, service.place or Place(FilePath()))
-        raise ComposeError(where, f"{dotted(('services', name, *path))}: {error.reason}") from None
-    return {key: variables.get(key) if value is None else value for key, value in own.items()}
+    return tuple(name for name, service in (data.get("services") or {}).items() if is_on(service))
 
 
 def _scale(service: Map) -> None:
     deploy = service.get("deploy")
     if isinstance(deploy, Map) and service.get("scale") is not None:
         deploy["replicas"] = service["scale"]
-
-
-def _project_name(text: str) -> str:
-    """A text as compose makes a project's name of it."""
-    return "".join(re.findall(r"[a-z0-9_-]", text.lower())).lstrip("_-")
 
 
 def escaped(value: Any) -> Any:

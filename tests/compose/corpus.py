@@ -17,7 +17,8 @@ from unittest import mock
 
 import yaml
 
-from components.compose.project import Request, escaped, read
+from components.compose.project import escaped, read
+from components.compose.sources import Request
 
 HERE = Path(__file__).resolve().parent
 CORPUS, WRONG = HERE / "corpus", HERE / "wrong"
