@@ -187,8 +187,15 @@ def _wrong_limits(path: tuple[str, ...], service: Map) -> Iterator[Problem]:
     for key, kind, name in _TWICE:
         if service.get(key) and resources.get(kind) is not None:
             other = resources[kind].get(name)
-            if _amount(key, service[key]) != _amount(key, other):
+            if _differ(key, service[key], other):
                 yield (*path, key), f"differs from deploy.resources.{kind}.{name}: only set one"
+
+
+def _differ(key: str, one: Any, other: Any) -> bool:
+    try:
+        return _amount(key, one) != _amount(key, other)
+    except ValueError:
+        return False  # One is no amount at all, which its own shape says better.
 
 
 def _amount(key: str, value: Any) -> float:

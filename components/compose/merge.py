@@ -55,19 +55,29 @@ def _replaced(_base: Any, over: Any, _path: Path) -> Any:
     return over
 
 
-def _as_lists(base: Any, over: Any, _path: Path) -> Seq:
-    return Seq([*_entries(base), *_entries(over)], getattr(over, "place", None) or getattr(base, "place", None))
+def _as_lists(base: Any, over: Any, path: Path) -> Seq:
+    return Seq(
+        [*_entries(base, path), *_entries(over, path)], getattr(over, "place", None) or getattr(base, "place", None)
+    )
 
 
 def _as_lists_without_repeats(base: Any, over: Any, path: Path) -> Seq:
-    known = [value for value, _ in _entries(base)]
-    new = Seq(((value, place) for value, place in _entries(over) if value not in known), getattr(over, "place", None))
+    known = [value for value, _ in _entries(base, path)]
+    new = Seq(
+        ((value, place) for value, place in _entries(over, path) if value not in known), getattr(over, "place", None)
+    )
     return _as_lists(base, new, path)
 
 
-def _entries(value: Any) -> list[tuple[Any, Place | None]]:
+def _entries(value: Any, path: Path) -> list[tuple[Any, Place | None]]:
     """A list's items, a mapping as ``KEY=VALUE`` in the keys' order, or one text."""
     if isinstance(value, Map):
+        for key, item in value.items():
+            if isinstance(item, Map):
+                where = value.place_of(key)
+                raise ComposeError(
+                    where, f"{dotted((*path, key))}: must be a text, a number or nothing (got a mapping)"
+                )
         pairs = [
             (key if one is None else f"{key}={text_of(one)}", value.places.get(key))
             for key, item in value.items()
@@ -108,14 +118,17 @@ def _build(value: Any) -> Map:
 def _logging(base: Any, over: Any, path: Path) -> Any:
     if not isinstance(base, Map) or not isinstance(over, Map):
         return base if over is None else over
-    drivers = {one["driver"] for one in (base, over) if "driver" in one}
-    return over if len(drivers) > 1 else merge(base, over, path)
+    if "driver" in base and "driver" in over and base["driver"] != over["driver"]:
+        return over
+    return merge(base, over, path)
 
 
 def _address_pools(base: Any, over: Any, path: Path) -> Any:
     """Pools of the same subnet become one; a file's own are otherwise added, as docker compose does."""
     if not isinstance(base, Seq) or not isinstance(over, Seq):
         return base if over is None else over
+    if not all(isinstance(pool, Map) for pool in (*base, *over)):
+        return Seq([*base.pairs(), *over.pairs()], over.place)
     pools: list[tuple[Map, Place | None]] = []
 
     def put(pool: Map, place: Place | None, *, replace: bool) -> None:
