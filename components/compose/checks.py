@@ -63,7 +63,7 @@ def _wrong_source(path: tuple[str, ...], one: Any, keys: tuple[str, ...]) -> Ite
     given = [key for key in keys if isinstance(one, Map) and key in one]
     if len(given) > 1:
         yield (*path, given[1]), f"only one of {', '.join(keys)} can be set; {given[0]} is there already"
-    if not given and not (isinstance(one, Map) and ("driver" in one or "external" in one)):
+    if not given and not (isinstance(one, Map) and one.get("external") is True):
         yield path, f"needs one of {', '.join(keys)}, or external: true"
 
 
@@ -71,9 +71,17 @@ def _wrong_service(path: tuple[str, ...], service: Map) -> Iterator[Problem]:
     for number, port in enumerate(service.get("ports") or ()):
         if "host_ip" in port and not _is_address(str(port["host_ip"])):
             yield (*path, "ports", number, "host_ip"), f"'{port['host_ip']}' is no IP address"
-    for number, gpu in enumerate(service.get("gpus") or ()):
-        if "count" in gpu and "device_ids" in gpu:
-            yield (*path, "gpus", number), "only one of count and device_ids can be set"
+    reserved = ("deploy", "resources", "reservations", "devices")
+    for keys in (("gpus",), reserved):
+        for number, device in enumerate(_at(service, keys) or ()):
+            if "count" in device and "device_ids" in device:
+                yield (*path, *keys, number), "only one of count and device_ids can be set"
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        value = (value or {}).get(key)
+    return value
 
 
 def _is_address(text: str) -> bool:

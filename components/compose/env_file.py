@@ -47,7 +47,7 @@ def read_raw(file: FilePath, outside: Mapping[str, str]) -> dict[str, str]:
         if not line.strip() or name.startswith("#"):
             continue
         if not name or " " in name or "\t" in name:
-            raise ComposeError(Place(file, number, 1), f"the name '{name}' is none: write NAME=value")
+            raise ComposeError(Place(file, number, 1), "this is no name: write NAME=value")
         if sign:
             found[name] = value
         elif name in outside:
@@ -83,7 +83,7 @@ class _Reader:
             raise self._wrong(end, f"{sign!r} can't stand in a variable's name: write NAME=value")
         name = name.rstrip()
         if " " in name or "\t" in name:
-            raise self._wrong(start, f"the name '{name}' has a space in it: write NAME=value")
+            raise self._wrong(start, "the name has a space in it: write NAME=value")
         self._at = end + 1
         if sign in ("=", ":"):
             self._put(name, self._value(start))

@@ -62,7 +62,7 @@ class _Text:
         if self._text.startswith("{", at):
             end = _closing(self._text, at)
             if end < 0:
-                raise Wrong(f"'${{' in {self._text!r} is never closed with '}}'")
+                raise Wrong("'${' is never closed with '}'; '$$' is the sign itself")
             return self._braced(self._text[at + 1 : end]), end + 1
         name = _NAME.match(self._text, at)
         if name is None:
@@ -80,7 +80,8 @@ class _Text:
         rule = _RULE.match(inside, name.end()) if name else None
         if name is None or rule is None:
             forms = "${NAME}, ${NAME:-default}, ${NAME:?error} or ${NAME:+replacement}, also without ':'"
-            raise Wrong(f"'${{{inside}}}' is no variable: write {forms}")
+            # What stands there may be a part of a password, so it isn't repeated.
+            raise Wrong(f"'${{' starts no variable: write {forms}; '$$' is the sign itself")
         return self._ruled(name[0], rule[0], inside[rule.end() :])
 
     def _ruled(self, name: str, rule: str, other: str) -> str:

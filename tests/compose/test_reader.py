@@ -60,3 +60,17 @@ def test_the_given_environment_is_the_only_one(tmp_path: Path, monkeypatch: pyte
 
     assert given["services"]["web"]["image"] == "x:default"
     assert shell["services"]["web"]["image"] == "x:of-the-shell"
+
+
+@pytest.mark.parametrize(
+    "text", ["PASSWORD=hunter2${", "PASSWORD=${hunter2 !}", "hunter2 hunter2=1", "hunter2*", "A='hunter2"]
+)
+def test_an_error_in_a_file_of_variables_repeats_nothing_of_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".env").write_text(f"{text}\n")
+    (tmp_path / "compose.yml").write_text("services: {web: {image: x}}\n")
+
+    with pytest.raises(ComposeError) as refused:
+        read(Request(files=(tmp_path / "compose.yml",), environment={}))
+
+    assert "hunter2" not in str(refused.value)
+    assert f"{tmp_path / '.env'}:1:" in str(refused.value)
