@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from components.compose.located import ComposeError, Map, Path, Place, copied
-from components.compose.locations import absolute
+from components.compose.locations import absolute, is_remote
 from components.compose.merge import merge_services, without
 
 
@@ -64,6 +64,8 @@ def _service(base: Base, name: str, folder: FilePath, load: Load, seen: Seen) ->
         way = " extends ".join(f"'{one}'" for _, one in (*seen[seen.index((base.file, name)) :], (base.file, name)))
         raise ComposeError(place, f"services.{name}.extends: the services extend each other in a circle: {way}")
     wanted, file = _reference(extends, name, place)
+    if is_remote(file):
+        raise ComposeError(place, f"services.{name}.extends: '{file}' is remote: only files of this machine are read")
     other = _other(FilePath(absolute(file, folder)), name, place, load) if file else base
     if wanted not in other.services:
         raise ComposeError(place, f"services.{name}.extends: {_missing(wanted, other)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.compose import env_file
 from components.compose.located import ComposeError, Map, Place, Seq
-from components.compose.locations import absolute
+from components.compose.locations import absolute, is_remote
 
 _PARTS = ("services", "volumes", "networks", "secrets", "configs", "models")
 
@@ -59,7 +59,10 @@ def included(data: Map, folder: FilePath, variables: Mapping[str, str], load: Ca
 
 def _entry(item: Any, folder: FilePath, variables: Mapping[str, str], place: Place) -> Included:
     given = item if isinstance(item, Map) else {"path": item}
-    files = [FilePath(absolute(one, folder)) for one in _texts(given, "path", place)]
+    paths = _texts(given, "path", place)
+    for path in filter(is_remote, paths):
+        raise ComposeError(place, f"include: '{path}' is remote: only files of this machine are read")
+    files = [FilePath(absolute(path, folder)) for path in paths]
     if not files:
         raise ComposeError(place, "include: an entry needs a 'path': the compose file")
     for file in files:

@@ -26,6 +26,11 @@ def absolute(path: str, folder: FilePath) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
+def is_remote(path: str) -> bool:
+    """Whether a path of `include` or `extends` is of a Git repository or a registry, which docker compose can read."""
+    return "://" in path or path.startswith("git@")
+
+
 def resolve(data: Any, folder: FilePath, path: Path = ()) -> Any:
     """Makes all relative paths in a model absolute, in place.
 

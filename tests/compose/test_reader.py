@@ -74,3 +74,21 @@ def test_an_error_in_a_file_of_variables_repeats_nothing_of_it(tmp_path: Path, t
 
     assert "hunter2" not in str(refused.value)
     assert f"{tmp_path / '.env'}:1:" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("include:\n  - oci://registry.example.com/app:1\nservices: {}\n", "2:5: include: "),
+        ("include:\n  - {path: [a.yml, 'https://example.com/app.git']}\nservices: {}\n", "2:5: include: "),
+        ("services:\n  a:\n    extends: {file: 'git@example.com:app.git', service: b}\n", "3:5: services.a.extends: "),
+    ],
+)
+def test_remote_files_are_refused_without_a_look_at_the_network(tmp_path: Path, text: str, place: str) -> None:
+    file = tmp_path / "compose.yml"
+    file.write_text(text)
+
+    with pytest.raises(ComposeError, match="is remote: only files of this machine are read") as refused:
+        read(Request(files=(file,), environment={}))
+
+    assert f"{file}:{place}" in str(refused.value)
