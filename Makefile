@@ -1,4 +1,4 @@
-# What people do here: make up, make down, make test. For those who change it: make check, make lock.
+# What people do here: make up, make down, make test. For those who change it: make check, make lock, make oracle.
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SILENT:
@@ -28,13 +28,14 @@ ifeq ($(DATA),delete)
 data_arguments := --data delete
 endif
 
-.PHONY: help setup up down test check style types imports fast go lock
+.PHONY: help setup up down test check style types imports fast go oracle lock
 
 help:
 	echo "make up    [STACK=lab]    makes everything, ends with the address of the running application"
 	echo "make down  [DATA=delete]  takes it down again; the application's data stay, unless DATA=delete"
 	echo "make test                 all tests"
 	echo "make check                style, types, imports and the fast tests, for those who change something"
+	echo "make oracle               asks docker compose again what tests/compose/corpus means, after a change of it"
 	echo "make lock                 pins the Python packages again after a change of pyproject.toml"
 
 setup:
@@ -84,6 +85,10 @@ go: setup
 ifneq ($(wildcard lab/vcenter/go.mod),)
 	cd lab/vcenter && CGO_ENABLED=0 GOWORK=off GOFLAGS='-buildvcs=false -trimpath' go test ./...
 endif
+
+# Its answers are data in the checkout, so that the fast tests need no docker compose.
+oracle: setup
+	$(python) -m tests.compose.oracle
 
 lock:
 	$(PYTHON) -m ops setup --lock

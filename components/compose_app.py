@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,9 @@ class ComposeAppSettings(ComponentSettings):
     """Which file, and what its variables mean."""
 
     file: str = Field(description="Path of the compose file, relative to the project.")
-    project_name: str | None = Field(None, pattern=_NAME, description="Compose's project; else the file's folder.")
+    project_name: str | None = Field(
+        None, pattern=_NAME, description="Compose's project; else the file's `name`, or its folder."
+    )
     environment: dict[str, str] = Field({}, description="Values of the file's variables.")
     secrets: dict[str, str] = Field({}, description="Variables whose value is a secret of the stack, by its name.")
     images: dict[str, str] = Field({}, description="Service -> the image to run in place of the file's: the pins.")
@@ -71,8 +72,8 @@ class ComposeApp(Component[ComposeAppSettings]):
 
     def build(self, settings: ComposeAppSettings) -> Mapping[str, Any]:
         self._settings = settings
-        self._project = settings.project_name or Path(settings.file).resolve().parent.name
         app = self._read()
+        self._project = app.name
         self._networks = {name: self._network(app, name) for name in _used_networks(app)}
         self._volumes = {name: self._volume(app, name) for name in app.volumes}
         self._containers: dict[str, Container] = {}
@@ -83,9 +84,10 @@ class ComposeApp(Component[ComposeAppSettings]):
 
     def _read(self) -> ComposeFile:
         """Read twice: the page's own address, which the file may ask for, is known after the first time."""
+        file, name = Path(self._settings.file), self._settings.project_name
         try:
-            first = read(Path(self._settings.file), {**self._variables(), "APP_URL": "http://unknown"})
-            app = read(Path(self._settings.file), {**self._variables(), "APP_URL": self._url(first)})
+            first = read(file, {**self._variables(), "APP_URL": "http://unknown"}, name)
+            app = read(file, {**self._variables(), "APP_URL": self._url(first)}, name)
         except ComposeError as error:
             raise pulumi.RunError(str(error)) from None
         strangers = self._settings.images.keys() - app.services.keys()
@@ -111,12 +113,12 @@ class ComposeApp(Component[ComposeAppSettings]):
         return self._host.reached_at.apply(lambda host: text.replace(_HOST_MARK, host))
 
     def _network(self, app: ComposeFile, name: str) -> Network:
-        spec = app.networks.get(name)
+        spec = app.networks[name]
         return Network(
             f"{self.name}-{name}",
-            name=(spec and spec.name) or f"{self._project}_{name}",
-            driver=spec.driver if spec else "bridge",
-            labels={**(spec.labels if spec else {}), **self._labels(network=name)},
+            name=spec.name,
+            driver=spec.driver,
+            labels={**spec.labels, **self._labels(network=name)},
             adopt=self._settings.adopt or None,
             connection=self._host.connection,
             opts=self.child(),
@@ -126,7 +128,7 @@ class ComposeApp(Component[ComposeAppSettings]):
         spec = app.volumes[name]
         return Volume(
             f"{self.name}-{name}",
-            name=spec.name or f"{self._project}_{name}",
+            name=spec.name,
             driver=spec.driver,
             driver_opts=spec.driver_opts or None,
             labels={**spec.labels, **self._labels(volume=name)},
@@ -146,7 +148,7 @@ class ComposeApp(Component[ComposeAppSettings]):
             service=name,
             container_name=service.container_name or f"{self._project}-{name}-1",
             image=self._settings.images.get(name, service.image),
-            command=shlex.split(service.command) if isinstance(service.command, str) else service.command,
+            command=service.command,
             environment={key: self._placed(value) for key, value in plain.items()} or None,
             secret_environment={key: self._placed(value) for key, value in secret.items()} or None,
             ports=[_port_argument(port) for port in service.ports] or None,
@@ -155,7 +157,7 @@ class ComposeApp(Component[ComposeAppSettings]):
                 for one in service.volumes
             ]
             or None,
-            networks=[{"name": self._networks[one].name, "aliases": [name]} for one in service.networks or ["default"]],
+            networks=[{"name": self._networks[one].name, "aliases": [name]} for one in service.networks],
             restart=service.restart,
             labels={**service.labels, **labels},
             adopt=self._settings.adopt or None,
@@ -184,8 +186,8 @@ class ComposeApp(Component[ComposeAppSettings]):
 
 
 def _used_networks(app: ComposeFile) -> list[str]:
-    """Compose makes those that a service uses; a service without networks is on 'default'."""
-    return sorted({name for service in app.services.values() for name in service.networks or ["default"]})
+    """Compose makes those that a service uses."""
+    return sorted({name for service in app.services.values() for name in service.networks})
 
 
 def _with_marks(value: Any) -> str:

@@ -1,29 +1,21 @@
-"""Reads a compose file into a typed model: interpolation, short syntax, and errors with file, line and column."""
+"""What of a compose file ComposeApp can honour, as a typed model; everything else is refused with its place."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.compose.interpolation import interpolate, refused
+from components.compose.located import ComposeError, Map, dotted
+from components.compose.project import Project
+from components.compose.project import read as read_project
+from components.compose.sources import Request
 from providers.kit.model import explain
 
-
-class ComposeError(Exception):
-    """What is wrong in a compose file, and where.
-
-    Args:
-        place: ``file:line:column``.
-        reason: what is wrong and what is allowed.
-    """
-
-    def __init__(self, place: str, reason: str) -> None:
-        super().__init__(f"{place}: {reason}")
+__all__ = ["ComposeError", "ComposeFile", "Mount", "Network", "Port", "Service", "Volume", "interpolate", "read"]
 
 
 class _Part(BaseModel):
@@ -31,30 +23,20 @@ class _Part(BaseModel):
 
 
 class Port(_Part):
-    """A published port. Source: Compose specification, `ports`, short syntax."""
+    """A published port. Source: Compose specification, `ports`."""
 
     published: int = Field(ge=1, le=65535)
     target: int = Field(ge=1, le=65535)
     protocol: Literal["tcp", "udp"] = "tcp"
     host_ip: str | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return _port(value) if isinstance(value, (str, int)) else value
-
 
 class Mount(_Part):
-    """A named volume in a container. Source: Compose specification, `volumes`, short syntax."""
+    """A named volume in a container. Source: Compose specification, `volumes`."""
 
     volume: str
     target: str = Field(pattern=r"^/")
     read_only: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return _mount(value) if isinstance(value, str) else value
 
 
 class Service(_Part):
@@ -62,7 +44,7 @@ class Service(_Part):
 
     image: str = Field(min_length=1)
     container_name: str | None = None
-    command: list[str] | str | None = None
+    command: list[str] | None = None
     environment: dict[str, str] = {}
     ports: list[Port] = []
     volumes: list[Mount] = []
@@ -71,30 +53,12 @@ class Service(_Part):
     restart: str = Field("no", pattern=r"^(no|always|unless-stopped|on-failure(:\d+)?)$")
     labels: dict[str, str] = {}
 
-    @field_validator("environment", "labels", mode="before")
-    @classmethod
-    def _pairs(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            return dict(_pair(item) for item in value)
-        if isinstance(value, Mapping):
-            return {name: _scalar(item) for name, item in value.items()}
-        return value
-
-    @field_validator("networks", "depends_on", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            if any(value.values()):
-                raise ValueError("options of the long syntax are not supported yet: give a list of names")
-            return list(value)
-        return value
-
 
 class Network(_Part):
     """A network of the application."""
 
     driver: str = "bridge"
-    name: str | None = None
+    name: str
     labels: dict[str, str] = {}
 
 
@@ -103,23 +67,17 @@ class Volume(_Part):
 
     driver: str | None = None
     driver_opts: dict[str, str] = {}
-    name: str | None = None
+    name: str
     labels: dict[str, str] = {}
 
 
 class ComposeFile(_Part):
-    """A whole file. `version` is accepted, as compose does, and means nothing."""
+    """A whole application; its name is the project's."""
 
-    version: str | None = None
-    name: str | None = None
+    name: str
     services: dict[str, Service] = Field(min_length=1)
     networks: dict[str, Network] = {}
     volumes: dict[str, Volume] = {}
-
-    @field_validator("networks", "volumes", mode="before")
-    @classmethod
-    def _empty_means_defaults(cls, value: Any) -> Any:
-        return {name: item or {} for name, item in value.items()} if isinstance(value, Mapping) else value
 
     def in_start_order(self) -> list[str]:
         """The services' names, each after those it depends on."""
@@ -137,175 +95,131 @@ class ComposeFile(_Part):
         return done
 
 
-def read(path: Path, variables: Mapping[str, str]) -> ComposeFile:
-    """Reads one file.
+def read(path: Path, variables: Mapping[str, str], name: str | None = None) -> ComposeFile:
+    """Reads a file with all that it refers to.
 
     Args:
         path: the compose file.
-        variables: what ``${NAME}`` means; a name that is missing and has no default is refused.
+        variables: what ``${NAME}`` means, before `.env` beside the file; a name that is in neither and has no default
+            is refused.
+        name: the project's; else compose's own: `name` in the file, or its folder.
 
     Raises:
-        ComposeError: with the line and column of what is wrong.
+        ComposeError: with the line and column of what is wrong, or can't be honoured.
     """
-    document = _Document(path)
-    data = document.data(variables)
+    request = Request(files=(path,), environment=variables, name=name or "", unset=refused)
+    project = read_project(request)
+    for where, reason in _not_honoured(project):
+        raise ComposeError(project.place(where), f"{dotted(where)}: {reason}")
+    return _model(project)
+
+
+def _model(project: Project) -> ComposeFile:
+    values = {
+        "name": project.name,
+        "services": {name: _service(service) for name, service in project.everything["services"].items()},
+        "networks": {name: _kept(one, Network) for name, one in project.everything.get("networks", {}).items()},
+        "volumes": {name: _kept(one, Volume) for name, one in project.everything.get("volumes", {}).items()},
+    }
     try:
-        model = ComposeFile.model_validate(data)
+        return ComposeFile.model_validate(values)
     except ValidationError as error:
+        where = error.errors(include_url=False)[0]["loc"]
         name, reason = explain(ComposeFile, error)[0]
-        raise ComposeError(document.place(name), f"{name}: {reason}") from None
-    for name, reason in _dangling(model):
-        raise ComposeError(document.place(name), f"{name}: {reason}")
-    return model
+        raise ComposeError(project.place(where), f"{name}: {reason}") from None
 
 
-def _dangling(model: ComposeFile) -> Iterator[tuple[str, str]]:
-    """References to what the file doesn't declare, and circles."""
-    for name, service in model.services.items():
-        here = f"services.{name}"
-        for volume in (mount.volume for mount in service.volumes):
-            if volume not in model.volumes:
-                yield f"{here}.volumes", f"volume '{volume}' is not declared under the top-level 'volumes'"
-        for network in service.networks:
-            if network not in model.networks and network != "default":
-                yield f"{here}.networks", f"network '{network}' is not declared under the top-level 'networks'"
-        for other in service.depends_on:
-            if other not in model.services:
-                yield f"{here}.depends_on", f"there is no service '{other}'"
-    yield from _circles(model)
+def _kept(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key in model.model_fields}
 
 
-def _circles(model: ComposeFile) -> Iterator[tuple[str, str]]:
-    def reaches(start: str, goal: str, seen: frozenset[str]) -> bool:
-        onward = [one for one in model.services[start].depends_on if one in model.services and one not in seen]
-        return goal in model.services[start].depends_on or any(reaches(one, goal, seen | {one}) for one in onward)
-
-    for name in model.services:
-        if reaches(name, name, frozenset({name})):
-            yield f"services.{name}.depends_on", "the service depends on itself in a circle"
-
-
-@dataclass(frozen=True)
-class _Document:
-    """A YAML file with the place of everything in it."""
-
-    path: Path
-
-    def data(self, variables: Mapping[str, str]) -> Any:
-        root = self._root()
-        return {} if root is None else self._plain(root, variables)
-
-    def place(self, dotted: str) -> str:
-        """Where a path like ``services.web.ports`` stands; its nearest ancestor where it doesn't."""
-        node = self._root()
-        mark = node.start_mark if node is not None else None
-        for part in dotted.split("."):
-            key, child = _child(node, part)
-            if child is None:
-                break
-            node, mark = child, (key or child).start_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return f"{self.path}:{line}:{column}"
-
-    def _root(self) -> yaml.Node | None:
-        try:
-            return yaml.compose(self.path.read_text(), Loader=yaml.SafeLoader)
-        except FileNotFoundError:
-            raise ComposeError(str(self.path), "there is no such file") from None
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            where = f"{self.path}:{mark.line + 1}:{mark.column + 1}" if mark else str(self.path)
-            raise ComposeError(where, f"not YAML: {error.problem}") from None
-
-    def _plain(self, node: yaml.Node, variables: Mapping[str, str]) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return {str(key.value): self._plain(value, variables) for key, value in node.value}
-        if isinstance(node, yaml.SequenceNode):
-            return [self._plain(item, variables) for item in node.value]
-        if node.tag == "tag:yaml.org,2002:str":
-            return self._interpolated(node, variables)
-        loader = yaml.SafeLoader("")
-        try:
-            return loader.construct_object(node)
-        finally:
-            loader.dispose()
-
-    def _interpolated(self, node: yaml.Node, variables: Mapping[str, str]) -> str:
-        try:
-            return interpolate(str(node.value), variables)
-        except ValueError as error:
-            raise ComposeError(
-                f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}", str(error)
-            ) from None
+def _service(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A service as compose prints it in our model's words."""
+    return {
+        **_kept(values, Service),
+        "ports": [_kept(port, Port) for port in values.get("ports", ())],
+        "volumes": [{**_kept(mount, Mount), "volume": mount["source"]} for mount in values.get("volumes", ())],
+        "networks": list(values.get("networks", ())),
+        "depends_on": list(values.get("depends_on", ())),
+    }
 
 
-_VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)|(?P<bare>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<rule>:?[-?+])(?P<text>[^}]*))?\}|(?P<bad>))"
-)
+_READ_AWAY = {"env_file", "extends", "label_file"}
+"""Keys of a service that the reader has turned into others."""
+
+_TOP_LEVEL = {"name", "networks", "services", "volumes"}
+
+_Where = tuple[str | int, ...]
 
 
-def interpolate(text: str, variables: Mapping[str, str]) -> str:
-    """Replaces ``$NAME``, ``${NAME}``, ``${NAME:-default}``, ``${NAME:?error}``, ``${NAME:+other}``; ``$$`` is ``$``.
-
-    Source: Compose specification, interpolation. Unlike compose, a name without a value is an error here.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        if match["escaped"]:
-            return "$"
-        if match["bad"] is not None:
-            raise ValueError(f"'$' in {text!r} starts no variable: write '$$' for the sign itself")
-        name, rule, other = match["bare"] or match["name"], match["rule"] or "", match["text"] or ""
-        found = variables.get(name)
-        given = found is not None and (found != "" or not rule.startswith(":"))
-        if rule.endswith("+"):
-            return other if given else ""
-        if given:
-            return str(found)
-        if rule.endswith("-"):
-            return other
-        reason = other if rule.endswith("?") and other else "has no value: set it under app.environment or app.secrets"
-        raise ValueError(f"variable '{name}' {reason}")
-
-    return _VARIABLE.sub(value, text)
+def _not_honoured(project: Project) -> Iterator[tuple[_Where, str]]:
+    """What the file says and we can't do; it is never dropped silently."""
+    for key in project.data:
+        if key not in _TOP_LEVEL and not key.startswith("x-"):
+            yield (key,), _unsupported(_TOP_LEVEL)
+    for name, keys in project.written.items():
+        for key in keys:
+            if key not in Service.model_fields.keys() | _READ_AWAY and not key.startswith("x-"):
+                yield ("services", name, key), _unsupported(Service.model_fields.keys() | _READ_AWAY)
+    for name, service in (project.data.get("services") or {}).items():
+        for part, problems in _PARTS.items():
+            for where, reason in problems(service.get(part) or {}):
+                yield ("services", name, part, *where), reason
+    for part, model in (("networks", Network), ("volumes", Volume)):
+        for name, values in (project.data.get(part) or {}).items():
+            for key in values:
+                if key not in model.model_fields and not key.startswith("x-"):
+                    yield (part, name, key), _unsupported(model.model_fields)
 
 
-def _child(node: yaml.Node | None, part: str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == part), (None, None))
-    if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-        return None, node.value[int(part)]
-    return None, None
+def _unsupported(supported: Any) -> str:
+    return f"is not supported yet; supported: {', '.join(sorted(supported))}"
 
 
-def _scalar(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
+def _of_ports(ports: Any) -> Iterator[tuple[_Where, str]]:
+    for index, port in enumerate(ports):
+        if not str(port.get("published") or "").isdigit():
+            given = f"published: {port['published']}" if port.get("published") else f"'{port['target']}'"
+            yield (index,), f"{given} leaves the published port open: write [IP:]PUBLISHED:TARGET[/tcp|udp]"
+        for key, value in port.items():
+            if key not in Port.model_fields and (key, value) != ("mode", "ingress") and not key.startswith("x-"):
+                yield (index, key), _unsupported(Port.model_fields)
 
 
-def _pair(item: Any) -> tuple[str, str]:
-    name, sign, value = str(item).partition("=")
-    if not sign:
-        raise ValueError(f"'{name}' has no value: write '{name}=…' (values of the shell are not taken over)")
-    return name, value
+def _of_mounts(mounts: Any) -> Iterator[tuple[_Where, str]]:
+    for index, mount in enumerate(mounts):
+        if mount.get("type") != "volume" or not mount.get("source"):
+            given = mount.get("source") or mount.get("target")
+            yield (index,), f"'{given}' is not a named volume: write NAME:/path[:ro] (a VCH has no host folders)"
+        for key, value in mount.items():
+            if key not in ("type", "source", "target", "read_only") and value not in (None, {}):
+                yield (index, key), "is not supported yet; supported: type, source, target, read_only"
 
 
-def _port(item: str | int) -> dict[str, str]:
-    match = re.fullmatch(
-        r"(?:(?P<ip>[\d.]+|\[[\da-fA-F:]+\]):)?(?P<out>\d+):(?P<into>\d+)(?:/(?P<kind>\w+))?", str(item)
-    )
-    if match is None:
-        raise ValueError(f"port '{item}' is not of the form [IP:]PUBLISHED:TARGET[/tcp|udp]")
-    given = {"published": match["out"], "target": match["into"], "protocol": match["kind"], "host_ip": match["ip"]}
-    return {name: value for name, value in given.items() if value is not None}
+def _of_dependencies(dependencies: Any) -> Iterator[tuple[_Where, str]]:
+    usual = {"condition": "service_started", "required": True}
+    for name, options in dependencies.items():
+        for key, value in options.items():
+            if usual.get(key) != value and not key.startswith("x-"):
+                yield (name, key), f"'{value}' is not supported yet: a service waits until the others are started"
 
 
-def _mount(item: str) -> dict[str, Any]:
-    name, _, rest = item.partition(":")
-    target, _, mode = rest.partition(":")
-    if not target or name.startswith((".", "/", "~")):
-        raise ValueError(f"'{item}' is not a named volume: write NAME:/path[:ro] (a VCH has no host folders)")
-    if mode not in ("", "rw", "ro"):
-        raise ValueError(f"mode '{mode}' of '{item}' is not one of rw, ro")
-    return {"volume": name, "target": target, "read_only": mode == "ro"}
+def _of_networks(networks: Any) -> Iterator[tuple[_Where, str]]:
+    for name, options in networks.items():
+        if options:
+            yield (name,), "options of the long syntax are not supported yet: give a list of names"
+
+
+def _of_environment(environment: Any) -> Iterator[tuple[_Where, str]]:
+    for name, value in environment.items() if isinstance(environment, Map) else ():
+        if value is None:
+            yield (name,), f"'{name}' has no value: write '{name}=…' (values of the shell are not taken over)"
+
+
+_PARTS: dict[str, Callable[[Any], Iterator[tuple[_Where, str]]]] = {
+    "environment": _of_environment,
+    "ports": _of_ports,
+    "volumes": _of_mounts,
+    "networks": _of_networks,
+    "depends_on": _of_dependencies,
+}

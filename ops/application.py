@@ -49,7 +49,7 @@ def asked(site: Site) -> Asked | None:
     if problems:
         raise Problems(problems)
     ports = {port.published: name for name, service in file.services.items() for port in service.ports}
-    return Asked(app.project_name or (site.stack.folder / app.file).resolve().parent.name, images, ports)
+    return Asked(file.name, images, ports)
 
 
 def _file(site: Site, app: Any) -> ComposeFile:
@@ -57,8 +57,7 @@ def _file(site: Site, app: Any) -> ComposeFile:
     # Values that only the run itself knows stand for nothing that is looked at here.
     unknown = {**dict.fromkeys(app.secrets, "unknown"), "APP_URL": "http://unknown"}
     try:
-        return read(
-            site.stack.folder / app.file, {**({"REGISTRY": registry} if registry else {}), **app.environment, **unknown}
-        )
+        known = {**({"REGISTRY": registry} if registry else {}), **app.environment, **unknown}
+        return read(site.stack.folder / app.file, known, app.project_name)
     except ComposeError as error:
         raise Problems([str(error)]) from error

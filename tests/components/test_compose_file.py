@@ -78,16 +78,21 @@ def test_a_service_starts_after_those_it_depends_on(write) -> None:
             "    restart: on-failure\n    depends_on",
             "    healthcheck: {}\n    depends_on",
             ":6:5",
-            "is not a known setting",
+            "services.gogs.healthcheck: is not supported yet; supported: command",
         ),
-        ('"10080:3000"', '"10080-3000"', ":12:9", "not of the form [IP:]PUBLISHED:TARGET"),
+        ('"10080:3000"', '"10080-3000"', ":12:9", "the form is [IP:][PUBLISHED:]TARGET"),
         ('"10080:3000"', '"99999:3000"', ":12:9", "99999"),
         ('"gogsvol2:/data"', '"./data:/data"', ":10:9", "not a named volume"),
-        ('"gogsvol2:/data"', '"gogsvol9:/data"', ":9:5", "volume 'gogsvol9' is not declared"),
+        ('"gogsvol2:/data"', '"gogsvol9:/data"', ":10:9", "volume 'gogsvol9' is not declared"),
         ("restart: on-failure\n    depends", "restart: sometimes\n    depends", ":6:5", "'sometimes'"),
-        ('- "gogsdb"', '- "gogsbd"', ":7:5", "there is no service 'gogsbd'"),
+        ('- "gogsdb"', '- "gogsbd"', ":8:9", "there is no service 'gogsbd'; did you mean 'gogsdb'?"),
         ("${REGISTRY}/gogs/gogs", "${REGISTY}/gogs/gogs", ":4:12", "variable 'REGISTY' has no value"),
-        ("  gogs:\n    image: ${REGISTRY}/gogs/gogs\n", "  gogs:\n", ":3:3", "services.gogs.image: is required"),
+        (
+            "  gogs:\n    image: ${REGISTRY}/gogs/gogs\n",
+            "  gogs:\n",
+            ":3:3",
+            "services.gogs: needs an 'image' or a 'build'",
+        ),
         ("version:", "vershun:", ":1:1", "did you mean 'version'"),
         ("services:", "services: [", ":4:10", "not YAML"),
     ],
@@ -123,6 +128,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("${NONE:-else}${NONE-other}", "elseother"),
         ("${EMPTY:-else}[${EMPTY-other}]", "else[]"),
         ("${A:+yes}${NONE:+no}", "yes"),
+        ("${NONE:-${EMPTY:-$A}}", "a"),
+        ("${NONE:-{x}}[${NONE:-{}]", "{x}[{]"),
+        ("costs 5$, $(date)", "costs 5$, $(date)"),
         ("no variable", "no variable"),
     ],
 )
@@ -130,9 +138,11 @@ def test_every_form_of_interpolation(text: str, meaning: str) -> None:
     assert interpolate(text, {"A": "a", "EMPTY": ""}) == meaning
 
 
-@pytest.mark.parametrize("text", ["${NONE}", "$NONE", "${EMPTY:?must be set}", "costs 5$", "${A"])
+@pytest.mark.parametrize(
+    "text", ["${NONE}", "$NONE", "${EMPTY:?must be set}", "${A:-$A}${NONE?}", "${A", "${}", "${5}"]
+)
 def test_a_variable_without_a_value_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="variable|must be set|write '\\$\\$'"):
+    with pytest.raises(ValueError, match="variable|must be set|never closed"):
         interpolate(text, {"A": "a", "EMPTY": ""})
 
 
@@ -140,3 +150,112 @@ def test_numbers_and_truth_values_in_an_environment_are_text(write) -> None:
     app = read(write("services: {a: {image: x, environment: {N: 5, YES: true, NO: false, S: text}}}\n"), {})
 
     assert app.services["a"].environment == {"N": "5", "YES": "true", "NO": "false", "S": "text"}
+
+
+@pytest.mark.parametrize(
+    ("added", "place", "words"),
+    [
+        ("build: .", "4:5", "services.web.build: is not supported yet"),
+        ("privileged: true", "4:5", "services.web.privileged: is not supported yet"),
+        ("profiles: [a]", "4:5", "services.web.profiles: is not supported yet"),
+        ("network_mode: host", "4:5", "services.web.network_mode: is not supported yet"),
+        ("ports: [3000]", "4:13", "services.web.ports[0]: '3000' leaves the published port open"),
+        ('ports: ["80-81:80"]', "4:13", "services.web.ports[0]: published: 80-81 leaves the published port open"),
+        (
+            'ports: [{target: 80, published: "80", mode: host}]',
+            "4:43",
+            "services.web.ports[0].mode: is not supported yet",
+        ),
+        ('ports: ["80:80/sctp"]', "4:13", "services.web.ports"),
+        ("volumes: [/data]", "4:15", "services.web.volumes[0]: '/data' is not a named volume"),
+        ("volumes: [data:/d:nocopy]", "4:15", "services.web.volumes[0].volume: is not supported yet"),
+        ("volumes: [{type: tmpfs, target: /t}]", "4:15", "services.web.volumes[0]: '/t' is not a named volume"),
+        ("networks: {default: {aliases: [a]}}", "4:16", "services.web.networks.default: options of the long syntax"),
+        ("depends_on: {db: {condition: service_healthy}}", "4:23", "'service_healthy' is not supported yet"),
+        ("environment: [A]", "4:19", "'A' has no value: write 'A=…'"),
+        ("restart: never", "4:5", "services.web.restart"),
+    ],
+)
+def test_what_can_be_read_but_not_honoured_is_refused_with_its_place(write, added: str, place: str, words: str) -> None:
+    path = write(f"services:\n  web:\n    image: x\n    {added}\n  db: {{image: y}}\nvolumes: {{data: }}\n")
+
+    with pytest.raises(ComposeError) as refused:
+        read(path, {})
+
+    assert f"{path}:{place}: " in str(refused.value)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "place", "words"),
+    [
+        ("volumes: {v: {external: true}}", "2:15", "volumes.v.external: is not supported yet"),
+        ("networks: {n: {internal: true}}", "2:16", "networks.n.internal: is not supported yet"),
+        ("secrets: {s: {file: ./s}}", "2:1", "secrets: is not supported yet"),
+        ("configs: {c: {content: x}}", "2:1", "configs: is not supported yet"),
+    ],
+)
+def test_a_top_level_part_that_cant_be_honoured_is_refused_with_its_place(
+    write, part: str, place: str, words: str
+) -> None:
+    path = write(f"services: {{web: {{image: x}}}}\n{part}\n")
+
+    with pytest.raises(ComposeError) as refused:
+        read(path, {})
+
+    assert f"{path}:{place}: {words}" in str(refused.value)
+
+
+def test_long_syntax_means_what_short_syntax_means(write) -> None:
+    app = read(
+        write(
+            """\
+services:
+  web:
+    image: x
+    ports: [{target: 80, published: 8080, host_ip: 127.0.0.1}]
+    volumes: [{type: volume, source: data, target: /data, read_only: true}]
+    networks: {front: }
+    depends_on: {db: {condition: service_started}}
+  db: {image: y}
+networks: {front: }
+volumes: {data: }
+"""
+        ),
+        {},
+    )
+
+    web = app.services["web"]
+    assert web.ports == [Port(published=8080, target=80, host_ip="127.0.0.1")]
+    assert web.volumes == [Mount(volume="data", target="/data", read_only=True)]
+    assert (web.networks, web.depends_on) == (["front"], ["db"])
+
+
+def test_what_files_beside_it_say_is_read_and_the_settings_win(write, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TAG=file\nOTHER=dot-env\n")
+    (tmp_path / "web.env").write_text("FROM_FILE=$TAG\n")
+    (tmp_path / "base.yml").write_text("services: {base: {image: x, restart: always}}\n")
+    path = write(
+        "services: {web: {extends: {file: base.yml, service: base}, image: 'x:$TAG-$OTHER', env_file: web.env}}\n"
+    )
+
+    web = read(path, {"TAG": "settings"}).services["web"]
+
+    assert (web.image, web.restart, web.environment) == ("x:settings-dot-env", "always", {"FROM_FILE": "settings"})
+
+
+def test_the_projects_name_is_the_given_one_else_the_files_else_the_folders(write, tmp_path: Path) -> None:
+    named = write("name: in-file\nservices: {web: {image: x}}\n")
+    assert read(named, {}, "given").name == "given"
+    assert read(named, {}).name == "in-file"
+
+    folder = tmp_path / "My.App"
+    folder.mkdir()
+    (folder / "compose.yml").write_text("services: {web: {image: x}}\nvolumes: {data: }\n")
+    app = read(folder / "compose.yml", {})
+    assert (app.name, app.volumes["data"].name, app.networks["default"].name) == (
+        "myapp",
+        "myapp_data",
+        "myapp_default",
+    )
