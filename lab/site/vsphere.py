@@ -129,6 +129,10 @@ class VSphere:
         machines = [(reference, facts) for reference, facts in found if not facts.get("config.template")]
         return [_seen(reference, facts, boots.get(reference, "")) for reference, facts in machines]
 
+    def seen(self, reference: str) -> Seen | None:
+        """One of them; `None` where it is gone."""
+        return next((one for one in self.machines() if one.reference == reference), None)
+
     def machine(self, reference: str) -> Machine:
         """One machine."""
         wanted = ("name", "config.extraConfig", "config.hardware.device", "config.files.vmPathName")

@@ -164,6 +164,11 @@ class Watcher:
                 return
             key = machine.values.get(extra_config.KEY_OF_SECRETS, "") or await asyncio.to_thread(self._key, machine)
             written = await appliance.up(machine.values, key, loses_stores=fault == LOSES_STORES)
+            now = await asyncio.to_thread(self._vsphere.seen, reference)
+            if now is None or not now.is_on or now.boot not in ("", known.boot):
+                # It was switched off meanwhile: what has died can't report.
+                await appliance.down()
+                return
             await asyncio.to_thread(self._vsphere.write, reference, written)
         except VSphereError as error:  # the VM or the vCenter went meanwhile: the next look tells
             log.warning("%s: %s", appliance.name, error)

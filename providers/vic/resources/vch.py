@@ -61,6 +61,7 @@ _ADMINISTRATOR = "vsphere_password"
 
 # What vic-machine doesn't do itself, so that it doesn't wait either.
 _STARTED_BY_US = frozenset({Step.POWER_ON, Step.MOUNT, Step.RESIZE, Step.RESTART})
+_BY_VIC_MACHINE = frozenset({Step.UPGRADE, Step.CONFIGURE})
 LOOK_S = 1.0
 STILL_AT_WORK_S = 300.0  # beside its own time, twice: an upgrade waits once more for its way back
 
@@ -272,7 +273,9 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             )
         if not planned:
             call.say(f"VCH {desired.name}: nothing is to do")
-        for step in planned:
+        for number, step in enumerate(planned):
+            if step in _BY_VIC_MACHINE and _STARTED_BY_US.intersection(planned[:number]):
+                self._boots(call, desired, there)
             self._take(step, call, desired, there, changes)
             if step is Step.FINISH:
                 break  # it was made anew, as it is wanted
@@ -516,6 +519,14 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             on=self.describe(desired),
             remedy=f"See its log, {finished.log}, and its portal, then run it again.",
         )
+
+    def _boots(self, call: VchCall, desired: VchInputs, there: VchState) -> None:
+        """Waits until it has reported, well or not: vic-machine would switch off what is still booting."""
+        for _ in range(int(desired.timeout_s / LOOK_S)):
+            vch = call.client.site(fresh=True).by_id(there.vm_id)
+            if vch is None or all(vch.started.values()):
+                return
+            call.client.wait(LOOK_S)
 
     def _comes_up(self, call: VchCall, desired: VchInputs, there: VchState) -> bool:
         """Waits until it has reported and its Docker API says RUNNING, as long as vic-machine would."""
