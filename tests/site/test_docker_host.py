@@ -51,7 +51,7 @@ def test_the_application_moves_to_a_vch_and_back(running: Site) -> None:
     before = file.read_text()
     content = yaml.safe_load(before)
     content["config"] |= {name: config_of(running, "lab")[name] for name in ("drydock:vch", "drydock:app")}
-    content["config"]["drydock:vch"] |= {"name": "vch2", "volume_stores": {"default": "LocalDS_0/stores/vch2"}}
+    content["config"]["drydock:vch"] |= {"name": "vch2", "volume_stores": {"default": "LocalDS_0/volumes/vch2"}}
     file.write_text(yaml.safe_dump(content))
 
     running.up()

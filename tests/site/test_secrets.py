@@ -58,8 +58,9 @@ def test_no_secret_in_any_command_line(lived: tuple[Site, ArgumentsWatch, str]) 
 
 
 def test_no_secret_in_a_file_that_stays(lived: tuple[Site, ArgumentsWatch, str], watch: Watch, lab: Lab) -> None:
-    """Left out, by list: the lab's password files, what the VCH's engine keeps, and the application's own volumes."""
-    private = {lab.state / "passwords.json", lab.state / "vcenter" / "credentials.json", lab.state / "site" / "vch"}
+    """Left out, by list: the lab's password files, what Docker Engines keep, and the application's own volumes."""
+    private = {lab.state / "passwords.json", lab.state / "vcenter" / "credentials.json"}
+    private |= {lab.state / "engine", lab.state / "site" / "vch"}
     private |= {lab.state / "vcenter" / "state" / "datastores" / "LocalDS_0" / "volumes"}
     roots = [lived[0].project.parent, lab.state, cache_dir() / "logs"]
 
