@@ -251,14 +251,17 @@ class VicSession:
             named = [(one, one.name, str(one.runtime.powerState) == "poweredOn") for one in machines]
         for one, called, is_on in named:
             if called != name:
-                self._let_go(one, called, is_on)
+                self._let_go(one, called)
             elif not is_on:
                 self._done(one.Destroy_Task, name)
-        self._done(there.Destroy_Task, left.path)
+        with self._vsphere.speaking(left.path):
+            # vSphere deletes a folder with everything in it, a pool alone.
+            is_full = left.kind == FOLDER and bool(there.childEntity)
+        if not is_full:
+            self._done(there.Destroy_Task, left.path)
 
-    def _let_go(self, machine: Any, called: str, is_on: bool) -> None:
-        if is_on:
-            self._done(machine.PowerOffVM_Task, called)
+    def _let_go(self, machine: Any, called: str) -> None:
+        self._power_off(machine._moId)
         with self._vsphere.speaking(f"VM {called}"):
             machine.UnregisterVM()
 

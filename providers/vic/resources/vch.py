@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # the program that only declares resources needs neither vSph
     from providers.vic.bundle import Bundle
     from providers.vic.certificates import Material
     from providers.vic.command_line import Options
+    from providers.vic.docker_api import Entrance
     from providers.vic.inspected import Configuration
     from providers.vic.resources.session import VicSession
     from providers.vic.runner import Finished
@@ -290,11 +291,11 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         return failed
 
     def remove(self, call: VchCall, desired: VchInputs, there: VchState) -> Mapping[str, str] | None:
-        left = self._afterwards(call, desired, there)
-        if left is None:
+        now = self._afterwards(call, desired, there)
+        if now is None:
             self.clear(call, desired)
             return None
-        there = left
+        there = now
         if there.running and CLAIMS.is_given_up(self._key(there.vm_id)):
             self._stop_containers(call, desired, there)
         else:
@@ -347,8 +348,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             call.say(f"VCH {there.name}: {cpu} CPUs and {memory_mb} MB, which restarts it")
             call.client.resize(there.vm_id, cpu, memory_mb)
         elif step is Step.POWER_ON:
-            if call.client.site(fresh=True).by_id(there.vm_id) is not None:
-                self._power_on(call, there)
+            self._power_on(call, there)
         elif step is Step.UPGRADE:
             self._upgrade(call, desired, there)
         elif step is Step.CONFIGURE:
@@ -373,12 +373,11 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
     def _stop_containers(self, call: VchCall, desired: VchInputs, there: VchState) -> None:
         call.say(f"VCH {there.name}: stopping the containers {', '.join(there.running)}, which its replacement loses")
         vch = self._there(call)
-        entrance = entrance_of(vch, fitting(client_material(desired.settings(), None, there), vch))
         machines = [one.id for one in call.client.site().containers_of(vch) if one.power == "poweredOn"]
-        call.client.stop(entrance, machines)
+        call.client.stop(_way_in(desired, there, vch), machines)
 
     def _power_on(self, call: VchCall, there: VchState) -> None:
-        now = call.client.site().by_id(there.vm_id)
+        now = call.client.site(fresh=True).by_id(there.vm_id)
         if now is not None and now.power != "poweredOn":
             call.say(f"VCH {there.name}: powering it on, usually a minute until its Docker API is back")
             call.client.power_on(there.vm_id)
@@ -535,8 +534,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             vch = call.client.site(fresh=True).by_id(there.vm_id)
             if vch is None:
                 return False
-            material = fitting(client_material(desired.settings(), None, there), vch)
-            entrance = entrance_of(vch, material)
+            entrance = _way_in(desired, there, vch)
             has_reported = all(vch.started.values())  # else it may still be what is on its way down
             if has_reported and entrance is not None and vch.tls_mode is TlsMode.MUTUAL and not entrance.client_cert:
                 return True  # nobody here can look
@@ -554,8 +552,7 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
             return "its VM is gone"
         if there.docker_api != RUNNING:
             return ""
-        material = fitting(client_material(desired.settings(), None, there), vch)
-        entrance = entrance_of(vch, material)
+        entrance = _way_in(desired, there, vch)
         if entrance is None:
             return "it reports no address"
         view = call.client.look(entrance)
@@ -654,7 +651,6 @@ class VchProvider(Provider[VchInputs, VchState, "VicSession"]):
         """What is there once nobody of ours is at work any more."""
         if not self._await_at_work(call, desired):
             return there
-        call.client.site(fresh=True)
         return self.observe(call, desired)
 
     def _bundle(self, call: VchCall, desired: VchInputs, there: VchState | None = None) -> Bundle:
@@ -741,6 +737,11 @@ def _within(path: str, desired: VchInputs, *, anywhere: bool = False) -> bool:
     wanted = [one for one in (desired.compute_resource or "").split("/") if one and one not in ("host", "Resources")]
     steps = [one for one in steps if one not in ("host", "Resources")]
     return anywhere or not wanted or any(steps[at : at + len(wanted)] == wanted for at in range(len(steps)))
+
+
+def _way_in(desired: VchInputs, there: VchState, vch: Vch) -> Entrance | None:
+    """To its Docker API as it is now, with what was known of it before."""
+    return entrance_of(vch, fitting(client_material(desired.settings(), None, there), vch))
 
 
 def _known_before(last: VchState | None, mark: Mark | None) -> Mapping[str, Any]:
