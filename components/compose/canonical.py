@@ -62,37 +62,37 @@ def _listed(value: Any, place: Place | None) -> Any:
     return Seq([(value, place)], place) if isinstance(value, str) else value
 
 
-def _names(value: Any, place: Place | None) -> Any:
-    if not isinstance(value, Seq):
-        return value
-    mapping = Map(value.place or place)
-    for name, where in value.pairs():
-        mapping.put(text_of(name), None, where)
-    return mapping
+def _mapped(entry: Callable[[Any], tuple[str, str | None]]) -> Long:
+    """A list is a mapping, an entry an item."""
+
+    def long(value: Any, place: Place | None) -> Any:
+        if not isinstance(value, Seq):
+            return value
+        mapping = Map(value.place or place)
+        for item, where in value.pairs():
+            key, rest = entry(item)
+            mapping.put(key, rest, where)
+        return mapping
+
+    return long
 
 
-def _pairs(value: Any, place: Place | None) -> Any:
-    if not isinstance(value, Seq):
-        return value
-    mapping = Map(value.place or place)
-    for item, where in value.pairs():
-        name, sign, rest = text_of(item).partition("=")
-        if not sign:
-            raise Wrong(f"'{item}' has no value: write NAME=VALUE")
-        mapping.put(name, rest, where)
-    return mapping
+def _name(item: Any) -> tuple[str, None]:
+    return text_of(item), None
 
 
-def _ssh(value: Any, place: Place | None) -> Any:
-    if not isinstance(value, Seq):
-        return value
-    mapping = Map(value.place or place)
-    for item, where in value.pairs():
-        name, sign, rest = text_of(item).partition("=")
-        if not sign and name != "default":
-            raise Wrong(f"'{item}' has no key: write 'default' or ID=PATH")
-        mapping.put(name, rest if sign else None, where)
-    return mapping
+def _pair(item: Any) -> tuple[str, str]:
+    name, sign, rest = text_of(item).partition("=")
+    if not sign:
+        raise Wrong(f"'{item}' has no value: write NAME=VALUE")
+    return name, rest
+
+
+def _ssh_key(item: Any) -> tuple[str, str | None]:
+    name, sign, rest = text_of(item).partition("=")
+    if not sign and name != "default":
+        raise Wrong(f"'{item}' has no key: write 'default' or ID=PATH")
+    return name, rest if sign else None
 
 
 def _depends_on(value: Any, place: Place | None) -> Any:
@@ -145,11 +145,11 @@ def _external(value: Any, place: Place | None) -> Any:
 
 _LONG: list[tuple[str, Long]] = [
     ("services.*.build", _keyed("context")),
-    ("services.*.build.additional_contexts", _pairs),
+    ("services.*.build.additional_contexts", _mapped(_pair)),
     ("services.*.build.provenance", _text),
     ("services.*.build.sbom", _text),
     ("services.*.build.secrets.[]", _keyed("source")),
-    ("services.*.build.ssh", _ssh),
+    ("services.*.build.ssh", _mapped(_ssh_key)),
     ("services.*.configs.[]", _keyed("source")),
     ("services.*.depends_on", _depends_on),
     ("services.*.develop.watch.[].ignore", _listed),
@@ -160,8 +160,8 @@ _LONG: list[tuple[str, Long]] = [
     ("services.*.extends", _keyed("service")),
     ("services.*.gpus", _gpus),
     ("services.*.label_file", _listed),
-    ("services.*.models", _names),
-    ("services.*.networks", _names),
+    ("services.*.models", _mapped(_name)),
+    ("services.*.networks", _mapped(_name)),
     ("services.*.secrets.[]", _keyed("source")),
     ("services.*.volumes.[]", _mount),
     ("volumes.*", _external),
