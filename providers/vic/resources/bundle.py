@@ -47,14 +47,8 @@ class BundlePlace(BaseModel):
         return Source(self.version, self.source, self.sha256, self.ca, self.thumbprint)
 
 
-class BundleInputs(Inputs):
+class BundleInputs(BundlePlace, Inputs):
     """Arguments of `Bundle`."""
-
-    version: BundleVersion = Field(description="vic-machine's version, for example 1.5.6.")
-    source: str = Field(min_length=1, description="An https URL (of a VIC appliance, or any), or a file's path.")
-    sha256: Sha256 | None = Field(None, description="SHA-256 of the .tar.gz.")
-    ca: str | None = Field(None, description="PEM text of the authority that the server is verified by.")
-    thumbprint: str | None = Field(None, description="SHA-1 or SHA-256 of the server's certificate, instead of a CA.")
 
 
 class BundleState(State):
@@ -114,7 +108,7 @@ class BundleProvider(Provider[BundleInputs, BundleState, BundleCache]):
         from providers.vic.bundle import cached
 
         local = "://" not in desired.source
-        if local and not Path(desired.source).is_file() and cached(_source(desired)) is None:
+        if local and not Path(desired.source).is_file() and cached(desired.as_source()) is None:
             return [("source", f"there is no file {desired.source}; the path of a vic-machine bundle is allowed")]
         return []
 
@@ -122,7 +116,7 @@ class BundleProvider(Provider[BundleInputs, BundleState, BundleCache]):
         return f"vic-{state.version}"
 
     def observe(self, call: Call[BundleCache, BundleState], desired: BundleInputs) -> BundleState | None:
-        found: Unpacked | None = call.client.known(_source(desired)) or call.learned.get(_FETCHED)
+        found: Unpacked | None = call.client.known(desired.as_source()) or call.learned.get(_FETCHED)
         if found is None:
             return call.last
         return BundleState(
@@ -136,7 +130,7 @@ class BundleProvider(Provider[BundleInputs, BundleState, BundleCache]):
         )
 
     def apply(self, call: Call[BundleCache, BundleState], desired: BundleInputs, there: BundleState | None) -> None:
-        call.learned[_FETCHED] = call.client.fetch(_source(desired), call.say)
+        call.learned[_FETCHED] = call.client.fetch(desired.as_source(), call.say)
 
     def remember(self, kept: BundleState | None, seen: BundleState | None) -> None:
         """Nothing is put back: the cache is everybody's."""
@@ -186,7 +180,3 @@ class Bundle(KitResource, module="vic", name="Bundle"):
     ) -> None:
         arguments = {"version": version, "source": source, "sha256": sha256, "ca": ca, "thumbprint": thumbprint}
         super().__init__(BundleProvider(), resource_name, arguments, opts)
-
-
-def _source(desired: BundleInputs) -> Source:
-    return BundlePlace.model_validate(desired.model_dump()).as_source()
