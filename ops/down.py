@@ -86,17 +86,19 @@ def _delete_data(stack: Stack) -> None:
 def _kept_data(stack: Stack) -> str:
     """What is said of the data in a VCH's volume stores once it is gone."""
     try:
-        stores = (stack.outputs().get("vch") or {}).get("volume_stores") or {}
-        with volumes_of(stack) as volumes:
-            return summary.kept_volumes(volumes.names(), host=volumes.host, stack=stack.name, stores=stores)
+        return _told_of_data(stack)
     except (DrydockError, StackError):
         return "The application's data stay in the VCH's volume stores."
 
 
+def _told_of_data(stack: Stack) -> str:
+    with volumes_of(stack) as volumes:
+        return summary.kept_volumes(volumes.names(), host=volumes.host, stack=stack.name, stores=volumes.stores)
+
+
 def _tell_of_data(stack: Stack) -> None:
     try:
-        with volumes_of(stack) as volumes:
-            kept = summary.kept_volumes(volumes.names(), host=volumes.host, stack=stack.name)
+        kept = _told_of_data(stack)
     except DrydockError as error:
         # The stack is down all the same; only where its data are can't be told.
         say(f"The application's data stay where they were. {error}")

@@ -35,6 +35,7 @@ class Reached:
         ca, cert: PEM texts; empty where there are none.
         key: PEM text of the client's key.
         server_name: the name in its certificate, where nobody's DNS knows it; else empty.
+        volume_stores: label → place.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Reached:
     cert: str
     key: Secret
     server_name: str = ""
+    volume_stores: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def connection(self) -> dict[str, Any]:
@@ -105,9 +107,8 @@ def reached(stack: Stack, name: str | None = None) -> Reached:
             f"VCH {vch['name']} reports no address yet: see `python -m ops vch inspect {vch['name']}`", Exit.RESOURCE
         )
     ca, cert, key = (str(told.get(f"docker_{part}") or "") for part in ("ca", "cert", "key"))
-    return Reached(
-        str(vch["name"]), str(vch.get("id") or ""), str(host), ca, cert, Secret(key), str(vch.get("server_name") or "")
-    )
+    name_there, stores = str(vch.get("server_name") or ""), vch.get("volume_stores") or {}
+    return Reached(str(vch["name"]), str(vch.get("id") or ""), str(host), ca, cert, Secret(key), name_there, stores)
 
 
 def makes_one(stack: Stack) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,12 @@ class Volumes:
         host: the Docker host's address.
         engine: a session with it.
         stack: whose volumes.
+        stores: label → place of the volume stores, where the host is a VCH.
     """
 
-    def __init__(self, host: str, engine: Engine, stack: Stack) -> None:
+    def __init__(self, host: str, engine: Engine, stack: Stack, stores: Mapping[str, str] | None = None) -> None:
         self.host = host
+        self.stores = stores
         self._engine = engine
         self._label = f"{LABEL}={stack.label}"
 
@@ -46,6 +48,6 @@ def volumes_of(stack: Stack) -> Iterator[Volumes]:
         DrydockError: the Docker host isn't reached.
         StackError: the stack's VCH isn't made.
     """
-    given = vch_stack.reached(stack).connection if vch_stack.makes_one(stack) else None
-    with site.docker(site.settings_of(stack.config()), given) as engine:
-        yield Volumes(engine.connection.host, engine, stack)
+    vch = vch_stack.reached(stack) if vch_stack.makes_one(stack) else None
+    with site.docker(site.settings_of(stack.config()), vch.connection if vch else None) as engine:
+        yield Volumes(engine.connection.host, engine, stack, vch.volume_stores if vch else None)

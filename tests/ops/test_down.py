@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -19,6 +19,7 @@ class FakeVolumes:
     """Two volumes; remembers what was deleted."""
 
     host = "tcp://127.64.3.3:2376"
+    stores: Mapping[str, str] | None = None
 
     def __init__(self) -> None:
         self.there = ["gogs_data", "gogs_db"]
@@ -132,7 +133,6 @@ def test_without_settings_there_is_nothing_to_take_down(stack: Stack, calls: Cal
 
 
 VCH = "config:\n  drydock:app: {file: compose.yml}\n  drydock:vch: {name: vch1}\n"
-OUTPUTS = {"vch": {"name": "vch1", "volume_stores": {"default": "DS/volumes"}}, "docker_host": "tcp://10.0.0.9:2376"}
 
 
 def test_with_a_vch_the_containers_go_first_then_the_data_then_the_rest(
@@ -159,7 +159,7 @@ def test_with_a_vch_it_is_said_in_which_stores_the_data_stay(
 ) -> None:
     stack.file.write_text(VCH)
     state([1])
-    monkeypatch.setenv("STAND_IN_OUTPUTS", json.dumps(OUTPUTS))
+    monkeypatch.setattr(FakeVolumes, "stores", {"default": "DS/volumes"})
 
     assert down.take_down(stack, delete_data=False) == Exit.OK
 
