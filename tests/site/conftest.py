@@ -139,3 +139,10 @@ def site(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Temp
     one.pulumi("stack", "init", one.stack)
     yield one
     one.destroy()
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> Site:
+    """The same, made."""
+    site.up()
+    return site

@@ -15,12 +15,6 @@ pytestmark = pytest.mark.lab
 STACK = "lab-docker"
 
 
-@pytest.fixture(scope="module")
-def running(site: Site) -> Site:
-    site.up()
-    return site
-
-
 def config_of(site: Site, stack: str) -> dict[str, Any]:
     return dict(yaml.safe_load((site.project / f"Pulumi.{stack}.yaml").read_text())["config"])
 

@@ -25,12 +25,6 @@ def name_of(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-@pytest.fixture(scope="module")
-def running(site: Site) -> Site:
-    site.up()
-    return site
-
-
 def test_the_vm_is_the_blogs(running: Site) -> None:
     with eyes.vcenter(running.environment) as content:
         config = eyes.every(content, vim.VirtualMachine)["photon"].config

@@ -16,12 +16,6 @@ pytestmark = pytest.mark.lab
 ADMIN = "captain"
 
 
-@pytest.fixture(scope="module")
-def running(site: Site) -> Site:
-    site.up()
-    return site
-
-
 def machines(site: Site) -> dict[str, Any]:
     with eyes.vcenter(site.environment) as content:
         found = eyes.every(content, vim.VirtualMachine)
